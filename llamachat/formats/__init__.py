@@ -1,0 +1,1 @@
+"""Messages to prompt segments: what each family of models was trained on, exactly."""

@@ -1,0 +1,137 @@
+"""The values that every layer shares: messages, sampling, what an answer cost.
+
+They are frozen and know nothing of processes, terminals or llama.cpp. msgspec encodes and checks
+them as they are (engine/protocol.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """Who speaks."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerTokens:
+    """The token ids an answer was generated as: opaque outside the engine.
+
+    Tokenising the answer's text again would give other ids (models emit sequences that the tokenizer
+    would not), and the KV cache of the answer would be lost. `vocabulary` is the fingerprint of the
+    vocabulary the ids belong to; an engine with another one ignores them.
+    """
+
+    vocabulary: str
+    ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn. `generated` marks an answer of a model's: it is never refused for what it says."""
+
+    role: Role
+    content: str
+    generated: bool = False
+    tokens: AnswerTokens | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is chosen. The defaults are neutral: each sampler off, temperature 1.
+
+    Names, meanings and order are llama.cpp's (common/sampling.cpp). `temperature` 0 takes the most
+    likely token. `seed` is a 32-bit number. `logit_bias` pairs a token id with what is added to its
+    logit. `mirostat` 1 or 2 replaces every sampler between the bias and the temperature.
+    """
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    typical_p: float = 1.0
+    xtc_probability: float = 0.0
+    xtc_threshold: float = 0.1
+    repeat_penalty: float = 1.0
+    repeat_last_n: int = 64
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    dry_multiplier: float = 0.0
+    dry_base: float = 1.75
+    dry_allowed_length: int = 2
+    dry_penalty_last_n: int = -1
+    mirostat: int = 0
+    mirostat_tau: float = 5.0
+    mirostat_eta: float = 0.1
+    logit_bias: tuple[tuple[int, float], ...] = ()
+
+
+class FinishReason(StrEnum):
+    """Why an answer ended."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    INTERRUPTED = "interrupted"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one request. `reused` of the prompt's tokens were in the KV cache already."""
+
+    prompt_tokens: int = 0
+    reused_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ContextUse:
+    """How full the context window is, in tokens, with the answer in it."""
+
+    size: int
+    used: int
+    dropped_turns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Seconds. `first_token` counts from the start of the request, with the model loaded."""
+
+    load: float = 0.0
+    prefill: float = 0.0
+    first_token: float | None = None
+    decode: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What the engine knows of the model it has loaded.
+
+    `format` is the chat format in use, `vocabulary` the fingerprint of the vocabulary, `n_ctx` the
+    context in tokens (`n_ctx_train` what the model was trained on), `sampling` the model's own
+    defaults, `build` the llama.cpp build, `devices` what the layers run on.
+    """
+
+    name: str
+    path: str
+    format: str
+    architecture: str
+    quantisation: str
+    n_params: int
+    size_bytes: int
+    n_ctx: int
+    n_ctx_train: int
+    n_threads: int
+    n_gpu_layers: int
+    flash_attention: bool
+    vocabulary: str
+    build: str
+    devices: tuple[str, ...]
+    sampling: Sampling
+    kv_bytes: int = 0
+    load_seconds: float = 0.0
