@@ -1,0 +1,231 @@
+"""A GGUF file in memory: loading it, what it says of itself, and the context it computes in."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from llamachat.errors import ModelError
+from llamachat.formats.choose import ModelFacts
+from llamachat.llama import machine, pagecache
+from llamachat.llama.lib import GGML_TYPES, AbortFlag, C, Device, Log, devices
+from llamachat.llama.session import Session
+from llamachat.llama.vocabulary import Vocabulary
+from llamachat.types import LoadOptions, Sampling
+
+_FLASH_AUTO, _FLASH_OFF, _FLASH_ON = -1, 0, 1
+_CHUNK = 512  # tokens a batch: what llama.cpp's matrix kernels are tuned for
+_CHUNK_LARGE = 256  # of a large model on a CPU, so that an operation ends within 100 ms of an abort
+_LARGE_MODEL = 3 << 30
+_MAGIC = b"GGUF"
+_REPORT_SECONDS = 0.1
+_SAMPLING_KEYS = {  # llama_model_meta_key → our name; what a model recommends for itself
+    "general.sampling.temp": "temperature",
+    "general.sampling.top_k": "top_k",
+    "general.sampling.top_p": "top_p",
+    "general.sampling.min_p": "min_p",
+    "general.sampling.xtc_probability": "xtc_probability",
+    "general.sampling.xtc_threshold": "xtc_threshold",
+    "general.sampling.penalty_last_n": "repeat_last_n",
+    "general.sampling.penalty_repeat": "repeat_penalty",
+    "general.sampling.mirostat": "mirostat",
+    "general.sampling.mirostat_tau": "mirostat_tau",
+    "general.sampling.mirostat_eta": "mirostat_eta",
+}
+_LLAMA2_SAMPLING = Sampling(temperature=0.6, top_p=0.9)  # Meta's, llama/example_chat_completion.py
+_USUAL_SAMPLING = Sampling(temperature=0.8, top_k=40, top_p=0.95, min_p=0.05)  # llama.cpp's
+
+OnProgress = Callable[[int, int], None]
+
+
+class Model:
+    """A loaded model. `close` frees it, after its sessions."""
+
+    def __init__(self, handle: Any, options: LoadOptions, gpus: list[Device], n_gpu_layers: int) -> None:
+        self.handle = handle
+        self.options = options
+        self.gpus = gpus
+        self.n_gpu_layers = n_gpu_layers
+        self.vocabulary = Vocabulary(C.llama_model_get_vocab(handle))
+        self.size_bytes: int = C.llama_model_size(handle)
+        self.n_params: int = C.llama_model_n_params(handle)
+        self.n_ctx_train: int = C.llama_model_n_ctx_train(handle)
+        self.n_layers: int = C.llama_model_n_layer(handle)
+        self.quantisation = (C.llama_ftype_name(C.llama_model_ftype(handle)) or b"").decode()
+
+    @classmethod
+    def load(cls, options: LoadOptions, log: Log, on_progress: OnProgress) -> Model:
+        """Load the weights. `on_progress(done, total)` counts bytes, first read, then laid out.
+
+        Raises ModelError with llama.cpp's own reason.
+        """
+        path = Path(options.path)
+        check_file(path)
+        pagecache.warm(path, machine.available_memory(), on_progress)
+        gpus = [device for device in devices() if device.is_gpu] if options.use_gpu else []
+        n_gpu_layers = _gpu_layers(options, gpus)
+        handle = _load(options, n_gpu_layers, on_progress)
+        while not handle and n_gpu_layers and options.gpu_layers is None:
+            n_gpu_layers //= 2  # the estimate was too high: another program may hold the GPU's memory
+            handle = _load(options, n_gpu_layers, on_progress)
+        if not handle:
+            reason = log.errors[-1] if log.errors else "llama.cpp gave no reason"
+            raise ModelError(
+                f"{path.name} cannot be loaded: {reason}.", "Download it again, or choose another with -m."
+            )
+        return cls(handle, options, gpus, n_gpu_layers)
+
+    def close(self) -> None:
+        C.llama_model_free(self.handle)
+
+    def metadata(self, key: str) -> str | None:
+        """A value of the GGUF's header as text; None when it is not there."""
+        size = C.llama_model_meta_val_str(self.handle, key.encode(), None, 0)
+        if size < 0:
+            return None
+        buffer = ctypes.create_string_buffer(size + 1)
+        C.llama_model_meta_val_str(self.handle, key.encode(), buffer, len(buffer))
+        return buffer.value.decode("utf-8", "replace")
+
+    @property
+    def architecture(self) -> str:
+        return self.metadata("general.architecture") or ""
+
+    @property
+    def facts(self) -> ModelFacts:
+        """What the choice of a chat format needs to know."""
+        return ModelFacts(
+            architecture=self.architecture,
+            tokenizer_model=self.metadata("tokenizer.ggml.model") or "",
+            context_length=self.n_ctx_train,
+            chat_template=self.metadata("tokenizer.chat_template"),
+            file_name=Path(self.options.path).name,
+            name=self.metadata("general.name") or "",
+            declared_format=self.metadata("llamachat.format"),
+        )
+
+    def sampling(self, format_name: str) -> Sampling:
+        """The model's own defaults: what its file recommends, else the catalogue, else its family's."""
+        base = _LLAMA2_SAMPLING if format_name == "llama2" else _USUAL_SAMPLING
+        values = {field: self.metadata(key) for key, field in _SAMPLING_KEYS.items()}
+        told = {field: type(getattr(base, field))(float(value)) for field, value in values.items() if value}
+        if told:
+            return Sampling(**told)
+        return self.options.sampling or base
+
+    @property
+    def kv_bytes_per_token(self) -> int:
+        """Of all layers, K and V. 7B Llama 2 in f16: 512 KiB."""
+        n_heads_kv = C.llama_model_n_head_kv(self.handle)
+        head = C.llama_model_n_embd(self.handle) // max(1, C.llama_model_n_head(self.handle))
+        key = int(self.metadata(f"{self.architecture}.attention.key_length") or head)
+        value = int(self.metadata(f"{self.architecture}.attention.value_length") or head)
+        block = {"f16": 2.0, "q8_0": 34 / 32}[self.options.kv_type]
+        return int(self.n_layers * n_heads_kv * (key + value) * block)
+
+    @property
+    def n_threads(self) -> int:
+        return self.options.n_threads or machine.thread_count()
+
+    @property
+    def chunk(self) -> int:
+        """Tokens of one batch during prefill."""
+        return _CHUNK_LARGE if self.size_bytes > _LARGE_MODEL and not self.n_gpu_layers else _CHUNK
+
+    @property
+    def uses_flash_attention(self) -> bool:
+        """On a GPU, and where a quantised V cache needs it; on a CPU it slows decoding at depth."""
+        return self.options.kv_type != "f16" or (self.n_gpu_layers > 0 and self.options.use_flash_attention)
+
+    def context_size(self) -> int:
+        """The context in tokens: asked for, or what the model was trained on, or what memory allows."""
+        if self.options.n_ctx:
+            return self.options.n_ctx
+        on_cpu = 1 - self.n_gpu_layers / (self.n_layers + 1)
+        if on_cpu <= 0:
+            available, share = sum(gpu.free for gpu in self.gpus), 1.0
+        else:
+            available, share = machine.available_memory(), on_cpu
+        kv_bytes, weight_bytes = int(self.kv_bytes_per_token * share), int(self.size_bytes * share)
+        return machine.fit_context(self.n_ctx_train, kv_bytes, weight_bytes, available)
+
+    def session(self, n_ctx: int, abort: AbortFlag) -> Session:
+        """A context of `n_ctx` tokens and its KV cache. Raises ModelError when memory does not allow it."""
+        params = C.llama_context_default_params()
+        params.n_ctx = n_ctx
+        params.n_batch = params.n_ubatch = self.chunk
+        params.n_threads = params.n_threads_batch = self.n_threads
+        params.type_k = params.type_v = GGML_TYPES[self.options.kv_type]
+        params.flash_attn_type = _FLASH_ON if self.uses_flash_attention else _FLASH_OFF
+        params.abort_callback, params.abort_callback_data = abort.callback, abort.data
+        context = C.llama_init_from_model(self.handle, params)
+        if not context:
+            gib = n_ctx * self.kv_bytes_per_token / 2**30
+            raise ModelError(
+                f"there is no memory for a context of {n_ctx:,} tokens ({gib:.1f} GiB).", "Try a smaller --ctx-size."
+            )
+        return Session(context, self.chunk, abort)
+
+
+def check_file(path: Path) -> None:
+    """Raise ModelError unless this is a file that starts as a GGUF does."""
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+    except IsADirectoryError as error:
+        raise ModelError(f"{path} is a folder, not a model file.", "Name the .gguf file in it.") from error
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}.", "Check the path given with -m.") from error
+    if magic != _MAGIC:
+        raise ModelError(f"{path} is not a GGUF file.", "llamachat runs models in llama.cpp's GGUF format only.")
+
+
+def _gpu_layers(options: LoadOptions, gpus: list[Device]) -> int:
+    """Layers to put on the GPUs, the output layer counted as one; 0 without a GPU."""
+    if not gpus or options.gpu_layers == 0:
+        return 0
+    params = C.llama_model_default_params()
+    params.vocab_only = True
+    handle = C.llama_model_load_from_file(_encoded(Path(options.path)), params)
+    if not handle:
+        return 0  # the real load says why
+    header = Model(handle, options, gpus, 0)
+    try:
+        if options.gpu_layers is not None:
+            return header.n_layers + 1 if options.gpu_layers < 0 else min(options.gpu_layers, header.n_layers + 1)
+        kv_bytes = header.kv_bytes_per_token * (options.n_ctx or header.n_ctx_train)
+        weight_bytes = Path(options.path).stat().st_size
+        return machine.fit_gpu_layers(header.n_layers, weight_bytes, kv_bytes, [gpu.free for gpu in gpus])
+    finally:
+        header.close()
+
+
+def _load(options: LoadOptions, n_gpu_layers: int, on_progress: OnProgress) -> Any:
+    """llama.cpp's model, or None."""
+    path = Path(options.path)
+    total, shown = path.stat().st_size, time.monotonic()
+
+    def report(fraction: float, _user_data: Any) -> bool:
+        nonlocal shown
+        if (now := time.monotonic()) - shown > _REPORT_SECONDS:
+            shown = now
+            on_progress(int(fraction * total), total)
+        return True
+
+    params = C.llama_model_default_params()
+    params.n_gpu_layers = n_gpu_layers
+    params.use_extra_bufts = options.use_extra_buffers
+    params.progress_callback = callback = C.llama_progress_callback(report)
+    handle = C.llama_model_load_from_file(_encoded(path), params)
+    del callback  # alive until here, since C calls it
+    return handle
+
+
+def _encoded(path: Path) -> bytes:
+    """A path as llama.cpp wants it: the file system's bytes, UTF-8 on Windows."""
+    return str(path).encode() if sys.platform == "win32" else os.fsencode(path)

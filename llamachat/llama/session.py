@@ -1,0 +1,131 @@
+"""One sequence of tokens and its KV cache.
+
+The caller hands over the whole prompt; the session keeps the longest prefix that it has evaluated
+already and evaluates the rest. Turns, retries, edits and continued answers are all this one operation.
+Whatever interrupts it, `tokens` mirrors the KV cache exactly.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from array import array
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llamachat.errors import ContextOverflow
+from llamachat.llama.lib import AbortFlag, C
+
+_SEQUENCE = 0
+_ABORTED, _NO_ROOM = 2, 1  # what llama_decode returns besides 0 and negative errors
+
+OnProgress = Callable[[int, int], None]
+
+
+class Aborted(Exception):
+    """The abort flag was raised while tokens were evaluated. What was evaluated before stays."""
+
+
+class DecodeFault(RuntimeError):
+    """llama_decode failed. The KV cache was cleared."""
+
+
+class Session:
+    """The KV cache of a llama.cpp context, which it owns.
+
+    `chunk` is the number of tokens of one evaluation during prefill. It is also the grid of an exact
+    `sync`: llama.cpp's logits depend (in the last bits) on how tokens were batched, so the same prompt
+    gives the same logits only when it was cut in the same places.
+    """
+
+    def __init__(self, context: Any, chunk: int, abort: AbortFlag) -> None:
+        self.context = context
+        self.n_ctx: int = C.llama_n_ctx(context)
+        self.chunk = chunk
+        self.tokens: list[int] = []
+        self.abort = abort
+        self._memory = C.llama_get_memory(context)
+        self._n_on_grid = 0  # leading tokens that were evaluated as whole chunks of the grid
+        self._one = (ctypes.c_int32 * 1)()
+        self._batch_of_one = C.llama_batch_get_one(self._one, 1)
+        C.llama_set_abort_callback(context, abort.callback, abort.data)
+
+    def close(self) -> None:
+        C.llama_free(self.context)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no room for one more token."""
+        return len(self.tokens) >= self.n_ctx
+
+    def sync(self, tokens: Sequence[int], *, exact: bool = False, on_progress: OnProgress | None = None) -> int:
+        """Make the KV cache hold `tokens`, with the logits of the last one ready; returns how many were reused.
+
+        With `exact`, the logits do not depend on what was in the cache: only whole chunks of the grid are
+        reused. `on_progress(done, total)` is called after each chunk, counting the tokens to evaluate.
+        Raises ContextOverflow when they don't fit with room for one more, Aborted, DecodeFault.
+        """
+        if len(tokens) >= self.n_ctx:
+            raise ContextOverflow(len(tokens), self.n_ctx)
+        n_reused = self.reusable(tokens, exact=exact)
+        self._truncate(n_reused)
+        n_reused = len(self.tokens)
+        buffer = (ctypes.c_int32 * len(tokens)).from_buffer(array("i", tokens))
+        while (start := len(self.tokens)) < len(tokens):
+            count = min(self.chunk, len(tokens) - start)
+            self._decode(_batch(buffer, start, count), tokens[start : start + count])
+            if on_progress:
+                on_progress(start + count - n_reused, len(tokens) - n_reused)
+        return n_reused
+
+    def reusable(self, tokens: Sequence[int], *, exact: bool = False) -> int:
+        """How many leading tokens a `sync` would not evaluate. At least one always is, for its logits."""
+        n_common = min(_common_prefix(self.tokens, tokens), len(tokens) - 1)
+        return min(n_common, self._n_on_grid) // self.chunk * self.chunk if exact else n_common
+
+    def append(self, token: int) -> None:
+        """Evaluate one more token. Raises Aborted or DecodeFault; needs room (`is_full`)."""
+        self._one[0] = token
+        self._decode(self._batch_of_one, (token,))
+
+    def _decode(self, batch: Any, tokens: Sequence[int]) -> None:
+        # Backends without an abort callback (CUDA) see the flag between batches only.
+        status = _ABORTED if self.abort else C.llama_decode(self.context, batch)
+        if status == 0:
+            start = len(self.tokens)
+            self.tokens += tokens
+            if start == self._n_on_grid and len(tokens) == self.chunk:
+                self._n_on_grid += self.chunk
+            return
+        if status == _ABORTED:
+            C.llama_memory_seq_rm(self._memory, _SEQUENCE, len(self.tokens), -1)
+            raise Aborted
+        self._clear()
+        reason = "the KV cache has no room" if status == _NO_ROOM else f"llama_decode returned {status}"
+        raise DecodeFault(reason)
+
+    def _truncate(self, length: int) -> None:
+        """Forget everything from position `length` on."""
+        if length < len(self.tokens) or length == 0:
+            if not C.llama_memory_seq_rm(self._memory, _SEQUENCE, length, -1):
+                self._clear()  # recurrent models cannot forget a part
+                return
+            del self.tokens[length:]
+        self._n_on_grid = min(self._n_on_grid, length // self.chunk * self.chunk)
+
+    def _clear(self) -> None:
+        C.llama_memory_clear(self._memory, False)
+        self.tokens.clear()
+        self._n_on_grid = 0
+
+
+def _common_prefix(known: Sequence[int], wanted: Sequence[int]) -> int:
+    """Length of the longest common prefix."""
+    for index, (left, right) in enumerate(zip(known, wanted, strict=False)):
+        if left != right:
+            return index
+    return min(len(known), len(wanted))
+
+
+def _batch(buffer: Any, start: int, count: int) -> Any:
+    pointer = ctypes.cast(ctypes.byref(buffer, start * ctypes.sizeof(ctypes.c_int32)), C.llama_token_p)
+    return C.llama_batch_get_one(pointer, count)
