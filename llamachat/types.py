@@ -64,7 +64,7 @@ class Sampling:
     dry_multiplier: float = 0.0
     dry_base: float = 1.75
     dry_allowed_length: int = 2
-    dry_penalty_last_n: int = -1
+    dry_penalty_last_n: int = 4096
     mirostat: int = 0
     mirostat_tau: float = 5.0
     mirostat_eta: float = 0.1
@@ -106,6 +106,30 @@ class Timings:
     prefill: float = 0.0
     first_token: float | None = None
     decode: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    """Which model to load and how. None means: what suits the model and the machine.
+
+    `gpu_layers` counts the layers to put on a GPU, -1 all of them. `kv_type` is the type of the KV cache,
+    `f16` or `q8_0`. `format` overrides the chat format. `sampling` is the catalogue's advice for this
+    model. The four switches at the end are what a crash turns off (engine/ladder.py).
+    """
+
+    path: str
+    name: str = ""
+    is_starter: bool = False
+    n_ctx: int | None = None
+    n_threads: int | None = None
+    gpu_layers: int | None = None
+    kv_type: str = "f16"
+    format: str | None = None
+    sampling: Sampling | None = None
+    use_amx: bool = True
+    use_extra_buffers: bool = True
+    use_flash_attention: bool = True
+    use_gpu: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""A reply to these messages, wherever it is made. `base` is what the rest of the program sees."""

@@ -1,0 +1,1 @@
+"""Model files: which there are, and what their headers say."""

@@ -1,0 +1,128 @@
+"""What an engine is to the rest of the program: messages in, events out.
+
+`process` runs one in a child process; a remote server can be another. Nothing above this line sees a
+token id, but for `AnswerTokens`, which it hands back unopened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from llamachat.types import AnswerTokens, ContextUse, FinishReason, Message, ModelInfo, Timings, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One answer wanted. What is None or left out is the model's own default.
+
+    `sampling` overrides fields of the model's `Sampling`. With a `seed` the answer is reproducible:
+    the prompt is evaluated on a fixed grid of batches, whatever is in the cache. `open_answer` says that
+    the last message is the assistant's, unfinished, to be taken up where it breaks off.
+    """
+
+    messages: tuple[Message, ...]
+    sampling: Mapping[str, float | int] = field(default_factory=dict)
+    seed: int | None = None
+    max_tokens: int | None = None
+    stops: tuple[str, ...] = ()
+    open_answer: bool = False
+    raw_tags: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """The model is being read: bytes."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The prompt is being evaluated: tokens, those reused not counted."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """More of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One line that the user should see once."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The answer's end. `tokens` is None where the text is not exactly what was generated."""
+
+    reason: FinishReason
+    seed: int
+    tokens: AnswerTokens | None
+    usage: Usage
+    timings: Timings
+    context: ContextUse
+
+
+Event = Loading | Reading | Delta | Notice | Finished
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A prompt as the model would get it: as text with control tokens spelled out, and as token ids."""
+
+    text: str
+    tokens: tuple[int, ...]
+    context: ContextUse
+
+
+class Engine(Protocol):
+    """Answers one request at a time.
+
+    `loading` is how far loading has got. `on_change`, if set, is called from another thread whenever that
+    or `info` changes.
+    """
+
+    loading: Loading
+    on_change: Callable[[], None] | None
+
+    @property
+    def info(self) -> ModelInfo | None:
+        """The loaded model; None until it is loaded."""
+        ...
+
+    def start(self) -> None:
+        """Begin loading and return at once. Every other method does this when needed."""
+        ...
+
+    def reply(self, request: Request) -> Iterator[Event]:
+        """Events up to and including Finished. The engine's errors are raised: see errors.py.
+
+        After an error the engine is ready for the next request, or restarts for it.
+        """
+        ...
+
+    def render(self, request: Request) -> Rendered:
+        """The prompt of a request, after all the checks of a real one; nothing is evaluated."""
+        ...
+
+    def prefill(self, messages: tuple[Message, ...]) -> None:
+        """Evaluate these messages in the background; the next request ends it."""
+        ...
+
+    def interrupt(self) -> None:
+        """End the running request soon, with what it has said. Callable from a signal handler."""
+        ...
+
+    def close(self) -> None:
+        """Free everything. The engine is not used afterwards."""
+        ...

@@ -1,0 +1,235 @@
+"""The frames that llamachat and its engine process exchange, and how they look on the pipe.
+
+A frame on the wire is a header and a body:
+
+    2 bytes   b"lc"
+    1 byte    version of this protocol
+    1 byte    0
+    4 bytes   length of the body, little-endian
+    ...       the body, MessagePack: a map with the fields below and "type", the frame's name
+
+Down (llamachat to engine): Load once, then Reply, Render or Prefill, each with an `id` of its own, and
+Cancel with the id of one. Up: Hello at start, LoadProgress and Loaded (or Failed with id 0), then for each
+request its PrefillProgress, TextDelta and one of Done, RenderDone, PrefillDone or Failed. Requests are
+handled in order; one that follows a Prefill ends it. The end of the pipe ends the engine.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import msgspec
+
+from llamachat.types import (
+    AnswerTokens,
+    ContextUse,
+    FinishReason,
+    LoadOptions,
+    Message,
+    ModelInfo,
+    Sampling,
+    Timings,
+    Usage,
+)
+
+VERSION = 1
+_HEADER = struct.Struct("<2sBBI")
+_MAGIC = b"lc"
+_LARGEST = 256 << 20
+
+Id = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class FrameError(Exception):
+    """What came through the pipe is no frame, or only a part of one."""
+
+
+class Frame(msgspec.Struct, frozen=True, tag=True, tag_field="type"):
+    """The base of every frame; its class name is its type on the wire."""
+
+
+class Load(Frame, frozen=True):
+    """Load this model."""
+
+    options: LoadOptions
+
+
+class Reply(Frame, frozen=True):
+    """Answer these messages; or, with `open_answer`, go on with the last one. `exact`: on the grid."""
+
+    id: Id
+    messages: tuple[Message, ...]
+    sampling: Sampling
+    seed: int
+    exact: bool
+    max_tokens: int | None
+    stops: tuple[str, ...]
+    open_answer: bool
+    raw_tags: bool
+
+
+class Render(Frame, frozen=True):
+    """Show the prompt of these messages."""
+
+    id: Id
+    messages: tuple[Message, ...]
+    open_answer: bool
+    raw_tags: bool
+
+
+class Prefill(Frame, frozen=True):
+    """Evaluate the prompt of these messages ahead of a Reply."""
+
+    id: Id
+    messages: tuple[Message, ...]
+
+
+class Cancel(Frame, frozen=True):
+    """End the request with this id, now or when its turn comes."""
+
+    id: Id
+
+
+class Hello(Frame, frozen=True):
+    """The engine runs: which llama.cpp, which extra buffer types, whether a GPU."""
+
+    build: str
+    extra_buffers: tuple[str, ...]
+    has_gpu: bool
+
+
+class LoadProgress(Frame, frozen=True):
+    """Bytes of the model read."""
+
+    done: int
+    total: int
+
+
+class Loaded(Frame, frozen=True):
+    """The model is ready. `notices` are lines for the user."""
+
+    info: ModelInfo
+    notices: tuple[str, ...]
+
+
+class PrefillProgress(Frame, frozen=True):
+    """Tokens of the prompt evaluated, of those that had to be."""
+
+    id: Id
+    done: int
+    total: int
+
+
+class TextDelta(Frame, frozen=True):
+    """More of the answer."""
+
+    id: Id
+    text: str
+
+
+class Done(Frame, frozen=True):
+    """The answer's end."""
+
+    id: Id
+    reason: FinishReason
+    tokens: AnswerTokens | None
+    usage: Usage
+    timings: Timings
+    context: ContextUse
+
+
+class RenderDone(Frame, frozen=True):
+    """A prompt, as text and as token ids."""
+
+    id: Id
+    text: str
+    tokens: tuple[int, ...]
+    context: ContextUse
+
+
+class PrefillDone(Frame, frozen=True):
+    """A Prefill has ended, at its end or before."""
+
+    id: Id
+    n_tokens: int
+
+
+class TagPlace(msgspec.Struct, frozen=True):
+    """Where a forbidden tag stands: message index, its role, character offset."""
+
+    tag: str
+    index: int
+    role: str
+    offset: int
+
+
+class Overflow(msgspec.Struct, frozen=True):
+    """Tokens of a prompt that does not fit, and of the context."""
+
+    n_tokens: int
+    n_ctx: int
+
+
+class Failed(Frame, frozen=True):
+    """The request (id 0: loading) failed: an exit code of errors.py, a line, and the next thing to do."""
+
+    id: Id
+    code: int
+    message: str
+    hint: str = ""
+    tag: TagPlace | None = None
+    overflow: Overflow | None = None
+
+
+Down = Load | Reply | Render | Prefill | Cancel
+Up = Hello | LoadProgress | Loaded | PrefillProgress | TextDelta | Done | RenderDone | PrefillDone | Failed
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def pack(frame: Frame) -> bytes:
+    """A frame as bytes for the pipe."""
+    body = _encode(frame)
+    return _HEADER.pack(_MAGIC, VERSION, 0, len(body)) + body
+
+
+class FrameReader:
+    """Frames of one direction from a blocking `read(n) -> at most n bytes`, empty at the end."""
+
+    def __init__(self, read: Callable[[int], bytes], kind: Any) -> None:
+        self._read = read
+        self._decode = msgspec.msgpack.Decoder(kind).decode
+
+    def next(self) -> Any:
+        """The next frame, or None at the end of the pipe. Raises FrameError."""
+        header = self._exactly(_HEADER.size)
+        if not header:
+            return None
+        magic, version, _, length = _HEADER.unpack(header)
+        if magic != _MAGIC:
+            raise FrameError(f"expected a frame, found {header!r}")
+        if version != VERSION:
+            raise FrameError(f"a frame of version {version}, expected {VERSION}")
+        if length > _LARGEST:
+            raise FrameError(f"a frame of {length:,} bytes")
+        body = self._exactly(length)
+        if len(body) < length:
+            raise FrameError("the pipe ended at the start of a frame's body")
+        try:
+            return self._decode(body)
+        except msgspec.MsgspecError as error:
+            raise FrameError(f"an unreadable frame: {error}") from error
+
+    def _exactly(self, size: int) -> bytes:
+        """`size` bytes, or none at the end of the pipe."""
+        data = b""
+        while len(data) < size:
+            part = self._read(size - len(data))
+            if not part:
+                if data:
+                    raise FrameError(f"half a frame: {len(data)} of {size} bytes")
+                return b""
+            data += part
+        return data
