@@ -1,0 +1,90 @@
+"""One turn: the user's message goes in, the answer streams out, and every word of it is kept.
+
+The only writer of conversations, for the REPL and one-shots alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from llamachat.chat.conversation import Conversation, State
+from llamachat.engine.base import Delta, Engine, Event, Finished, Notice, Request
+from llamachat.errors import EngineDied
+from llamachat.types import Message, Role
+
+
+@dataclass(slots=True)
+class Settings:
+    """How answers are to be made; `sampling` overrides fields of the model's own."""
+
+    sampling: dict[str, float | int] = field(default_factory=dict)
+    seed: int | None = None
+    max_tokens: int | None = None
+    stops: tuple[str, ...] = ()
+    raw_tags: bool = False
+
+    def request(self, messages: tuple[Message, ...], *, open_answer: bool = False) -> Request:
+        return Request(
+            messages=messages,
+            sampling=self.sampling,
+            seed=self.seed,
+            max_tokens=self.max_tokens,
+            stops=self.stops,
+            open_answer=open_answer,
+            raw_tags=self.raw_tags,
+        )
+
+
+def ask(conversation: Conversation, text: str, engine: Engine, settings: Settings) -> Iterator[Event]:
+    """Add the user's message and stream the answer. If there is none, the message is taken back."""
+    conversation.add(Message(Role.USER, text))
+    return answer(conversation, engine, settings)
+
+
+def answer(conversation: Conversation, engine: Engine, settings: Settings) -> Iterator[Event]:
+    """Stream an answer to a conversation that ends with a user's message.
+
+    However it ends, what came is in the conversation, with its state. When nothing came at all (an error,
+    Ctrl-C before the first word), the conversation is left ending with the user's message.
+    """
+    request = settings.request(conversation.messages())
+    conversation.add(Message(Role.ASSISTANT, "", generated=True), State.STREAMING)
+    try:
+        yield from _stream(conversation, engine.reply(request))
+    finally:
+        _settle(conversation)
+
+
+def answer_despite_crash(conversation: Conversation, engine: Engine, settings: Settings) -> Iterator[Event]:
+    """As `answer`; if the engine dies in the middle, its successor goes on where it stopped, once."""
+    try:
+        yield from answer(conversation, engine, settings)
+    except EngineDied as error:
+        if not conversation.has_answer:
+            raise
+        yield Notice(f"{error.message[0].upper()}{error.message[1:]} The answer goes on.")
+        request = settings.request(conversation.messages(), open_answer=True)
+        yield from _stream(conversation, engine.reply(request))
+
+
+def _stream(conversation: Conversation, events: Iterator[Event]) -> Iterator[Event]:
+    """Write the answer into the conversation while its events pass by."""
+    before = conversation.turns[-1].message
+    for event in events:
+        if isinstance(event, Delta):
+            conversation.grow_answer(event.text)
+        elif isinstance(event, Finished):
+            tokens = event.tokens if not before.content else None
+            message = replace(conversation.turns[-1].message, tokens=tokens)
+            conversation.end_answer(message, State.of(event.reason))
+        yield event
+
+
+def _settle(conversation: Conversation) -> None:
+    """After an error: mark what came. After nothing: as if no answer had begun."""
+    last = conversation.turns[-1]
+    if not last.message.content and last.state is not State.COMPLETE:
+        conversation.drop_answer()
+    elif last.state is State.STREAMING:
+        conversation.end_answer(last.message, State.ERROR)

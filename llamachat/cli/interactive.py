@@ -1,0 +1,55 @@
+"""The chat at a terminal: puts the REPL together."""
+
+from __future__ import annotations
+
+from llamachat import __version__
+from llamachat.chat.conversation import Conversation
+from llamachat.cli.assemble import make_engine, make_settings
+from llamachat.cli.faults import log_fault
+from llamachat.cli.options import ChatOptions
+from llamachat.engine.process import EngineProcess
+from llamachat.environment import Environment
+from llamachat.errors import ExitCode
+from llamachat.paths import private_file
+from llamachat.ui.commands import COMMANDS
+from llamachat.ui.prompt import Prompt
+from llamachat.ui.repl import Repl
+from llamachat.ui.screen import Screen
+
+
+def run(options: ChatOptions, environment: Environment) -> int:
+    """Chat until the user leaves; the exit code."""
+    plain = options.plain or environment.wants_plain
+    engine = make_engine(options, environment)
+    engine.start()  # it loads while the line editor is set up
+    repl = Repl(
+        engine,
+        Conversation(options.system),
+        make_settings(options),
+        screen := Screen(environment, quiet=options.quiet, plain=plain),
+        make_engine=lambda name: make_engine(options, environment, name),
+        log_fault=lambda error: log_fault(error, environment.paths),
+        show_statistics=options.verbose,
+    )
+    try:
+        if not options.quiet:
+            _greet(screen, engine)
+        prompt = Prompt(
+            history=private_file(environment.paths.history),
+            toolbar=repl.toolbar,
+            commands=[f"/{command.name}" for command in COMMANDS],
+            plain=plain,
+            colour=environment.wants_colour,
+        )
+        repl.run(prompt)
+    finally:
+        repl.engine.close()
+    return ExitCode.DONE
+
+
+def _greet(screen: Screen, engine: EngineProcess) -> None:
+    """Which model this is, how to get Llama 2, how to get help: three lines."""
+    screen.line(f"llamachat {__version__} · {engine.options.name}")
+    if engine.options.is_starter:
+        screen.line("A small starter model. For Llama 2, name a GGUF file: llamachat -m llama-2-7b-chat.Q4_K_M.gguf")
+    screen.line("/help lists the commands, Ctrl-C stops an answer, Ctrl-D leaves.")

@@ -1,0 +1,89 @@
+"""One question, one answer, and out: for scripts and editors."""
+
+from __future__ import annotations
+
+from llamachat.chat.conversation import Conversation
+from llamachat.chat.turn import answer_despite_crash
+from llamachat.cli.assemble import make_engine, make_settings
+from llamachat.cli.options import ChatOptions
+from llamachat.cli.output import encode_answer, write_json
+from llamachat.cli.prompt import Prompt, read
+from llamachat.engine.base import Delta, Finished, Loading, Notice, Reading
+from llamachat.engine.process import EngineProcess
+from llamachat.environment import Environment
+from llamachat.errors import ExitCode, ForbiddenTag
+from llamachat.types import FinishReason
+from llamachat.ui.answer import AnswerWriter
+from llamachat.ui.status import Status, statistics
+from llamachat.ui.terminal import on_interrupt
+
+
+def is_wanted(options: ChatOptions, environment: Environment) -> bool:
+    """Whether there is something to answer at once: words, a file, a conversation or piped input."""
+    given = options.prompt or options.files or options.messages is not None or options.dry_run
+    return bool(given) or not environment.stdin_is_terminal
+
+
+def run(options: ChatOptions, environment: Environment) -> int:
+    """Answer once; the exit code."""
+    engine = make_engine(options, environment)
+    try:
+        engine.start()  # it loads while the input is read
+        prompt = read(options, environment)
+        try:
+            with on_interrupt(engine.interrupt):
+                return (
+                    _dry_run(prompt, options, environment, engine)
+                    if options.dry_run
+                    else _answer(prompt, options, environment, engine)
+                )
+        except ForbiddenTag as error:
+            raise prompt.place(error) from error
+    finally:
+        engine.close()
+
+
+def _dry_run(prompt: Prompt, options: ChatOptions, environment: Environment, engine: EngineProcess) -> int:
+    rendered = engine.render(make_settings(options).request(prompt.messages))
+    if options.json:
+        context = {"size": rendered.context.size, "used": rendered.context.used, "dropped_turns": 0}
+        shown = {"prompt": rendered.text, "tokens": rendered.tokens, "n_tokens": len(rendered.tokens)}
+        write_json(environment.stdout, {**shown, "context": context})
+    else:
+        writer = AnswerWriter(environment)
+        writer.write(rendered.text)
+        writer.end()
+    return ExitCode.DONE
+
+
+def _answer(prompt: Prompt, options: ChatOptions, environment: Environment, engine: EngineProcess) -> int:
+    conversation = Conversation.of(prompt.messages)
+    status = Status(environment, quiet=options.quiet or options.json, plain=options.plain)
+    writer = AnswerWriter(environment, stream=options.stream)
+    finished: Finished | None = None
+    try:
+        for event in answer_despite_crash(conversation, engine, make_settings(options)):
+            match event:
+                case Loading() | Reading():
+                    status.progress(event)
+                case Delta():
+                    status.clear()
+                    if not options.json:
+                        writer.write(event.text)
+                case Notice():
+                    status.notice(event.text)
+                case Finished():
+                    finished = event
+    finally:
+        status.clear()
+        if not options.json and conversation.turns[-1].message.generated:
+            writer.end()
+    assert finished is not None
+    if options.json:
+        info = engine.info
+        model = {"name": info.name, "path": info.path, "sha256": None} if info else {}
+        text = conversation.turns[-1].message.content if conversation.turns[-1].message.generated else ""
+        write_json(environment.stdout, encode_answer(text, finished, model))
+    if options.verbose:
+        status.line(statistics(finished))
+    return ExitCode.INTERRUPTED if finished.reason is FinishReason.INTERRUPTED else ExitCode.DONE

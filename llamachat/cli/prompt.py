@@ -1,0 +1,135 @@
+"""What a one-shot asks: files, then piped input, then the words, or a whole conversation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from llamachat.cli.options import ChatOptions
+from llamachat.environment import Environment
+from llamachat.errors import ForbiddenTag, UsageError
+from llamachat.types import Message, Role
+
+_SEPARATOR = "\n\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of the prompt and where it came from."""
+
+    source: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The conversation to answer, and the parts that its last message is made of."""
+
+    messages: tuple[Message, ...]
+    parts: tuple[Part, ...] = ()
+
+    def place(self, error: ForbiddenTag) -> UsageError:
+        """The same error, naming the file or stream and the line that the tag is in."""
+        part, offset = self._part(error)
+        line = part.text.count("\n", 0, offset) + 1
+        column = offset - (part.text.rfind("\n", 0, offset) + 1) + 1
+        return UsageError(
+            f"{part.source} contains {error.tag} (line {line}, column {column}), "
+            "which frames turns in this model's format.",
+            "Remove it, or send it as plain text with --raw-tags.",
+        )
+
+    def _part(self, error: ForbiddenTag) -> tuple[Part, int]:
+        """The part that the tag is in, and the tag's offset there."""
+        message = self.messages[error.index]
+        if message.role is Role.USER and self.parts:
+            offset = error.offset
+            for part in self.parts:
+                if offset < len(part.text):
+                    return part, offset
+                offset -= len(part.text) + len(_SEPARATOR)
+        if message.role is Role.SYSTEM and self.parts:
+            return Part("the system prompt", message.content), error.offset
+        return Part(f"message {error.index + 1} ({message.role})", message.content), error.offset
+
+
+def read(options: ChatOptions, environment: Environment) -> Prompt:
+    """The prompt that the options, files and piped input make. Raises UsageError."""
+    if options.messages is not None:
+        return Prompt(_with_system(options.system, _read_messages(options.messages, environment)))
+    parts = [Part(f"the file {path}", _read_file(path)) for path in options.files]
+    if not environment.stdin_is_terminal:
+        piped = _decode(environment.stdin.read(), "the piped input")
+        if piped.strip():
+            parts.append(Part("the piped input", piped.rstrip("\n")))
+    if options.prompt:
+        parts.append(Part("the prompt", _check_text(" ".join(options.prompt), "the prompt")))
+    if not any(part.text.strip() for part in parts):
+        raise UsageError("there is nothing to ask: the input is empty.", 'Example: llamachat "why is the sky blue?"')
+    content = _SEPARATOR.join(part.text for part in parts)
+    return Prompt(_with_system(options.system, (Message(Role.USER, content),)), tuple(parts))
+
+
+def _with_system(system: str | None, messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    """-s replaces a conversation's own system prompt."""
+    if system is None:
+        return messages
+    rest = messages[1:] if messages and messages[0].role is Role.SYSTEM else messages
+    return (Message(Role.SYSTEM, _check_text(system, "the system prompt")), *rest)
+
+
+def _read_file(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except IsADirectoryError as error:
+        raise UsageError(f"{path} is a folder.", "-f takes a text file.") from error
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.", "Check the path given with -f.") from error
+    return _decode(data, f"the file {path}").rstrip("\n")
+
+
+def _decode(data: bytes, source: str) -> str:
+    """Text of a file or pipe. Binary is an error: NUL, or bytes that are no UTF-8."""
+    position = data.find(b"\0")
+    if position < 0:
+        try:
+            return data.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            position = error.start
+    raise UsageError(f"{source} is binary (byte {position:,} is not UTF-8 text).", "llamachat reads UTF-8 text.")
+
+
+def _check_text(text: str, source: str) -> str:
+    """Words of the command line: bytes that are no UTF-8 arrive as lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{source} is not UTF-8 text.", "Check the encoding of your terminal.") from error
+    return text
+
+
+class _RawMessage(msgspec.Struct):
+    role: Role
+    content: str
+
+
+def _read_messages(source: str, environment: Environment) -> tuple[Message, ...]:
+    """A conversation in JSON, from a file or `-`."""
+    name = "the piped input" if source == "-" else source
+    try:
+        data = environment.stdin.read() if source == "-" else Path(source).read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"{source} cannot be read: {error.strerror}.", "Check the path given with --messages."
+        ) from error
+    try:
+        raw = msgspec.json.decode(data, type=list[_RawMessage])
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{name} is no list of messages: {error}.", 'Expected: [{"role": "user", "content": "…"}]'
+        ) from error
+    if not raw:
+        raise UsageError(f"{name} is an empty list of messages.", 'Expected: [{"role": "user", "content": "…"}]')
+    return tuple(Message(message.role, message.content) for message in raw)

@@ -1,0 +1,50 @@
+"""The outside world as one value: streams, terminal, variables. Built once, in `cli/main`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import BinaryIO, TextIO
+
+from llamachat.paths import Paths
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What the program can see and touch. `plain` means: no repainting and no escape codes at all."""
+
+    stdin: BinaryIO
+    stdout: BinaryIO
+    stderr: TextIO
+    stdout_encoding: str
+    stdin_is_terminal: bool
+    stdout_is_terminal: bool
+    stderr_is_terminal: bool
+    variables: Mapping[str, str]
+    paths: Paths
+
+    @classmethod
+    def of_process(cls) -> Environment:
+        return cls(
+            stdin=sys.stdin.buffer if sys.stdin else open(os.devnull, "rb"),  # noqa: PTH123, SIM115  lives on
+            stdout=sys.stdout.buffer,
+            stderr=sys.stderr,
+            stdout_encoding=sys.stdout.encoding or "utf-8",
+            stdin_is_terminal=bool(sys.stdin) and sys.stdin.isatty(),
+            stdout_is_terminal=sys.stdout.isatty(),
+            stderr_is_terminal=sys.stderr.isatty(),
+            variables=os.environ,
+            paths=Paths.of(os.environ),
+        )
+
+    @property
+    def wants_plain(self) -> bool:
+        """ACCESSIBLE set to anything but 0, or a terminal without escape codes."""
+        return self.variables.get("ACCESSIBLE", "") not in ("", "0") or self.variables.get("TERM") == "dumb"
+
+    @property
+    def wants_colour(self) -> bool:
+        """NO_COLOR (no-color.org): set and not empty means no colour."""
+        return not self.wants_plain and not self.variables.get("NO_COLOR")

@@ -1,0 +1,71 @@
+"""What is said beside the answer, on stderr: progress, notices, statistics."""
+
+from __future__ import annotations
+
+import time
+
+from llamachat.engine.base import Finished, Loading, Reading
+from llamachat.environment import Environment
+from llamachat.ui.sanitise import sanitise, sanitise_line
+
+_PATIENCE = 0.4  # seconds before a sign of life is worth showing
+_ERASE_LINE = "\r\x1b[K"
+
+
+class Status:
+    """Lines on stderr, and one line of progress that leaves no trace.
+
+    Progress moves only on a terminal that may be repainted, and only after a moment: most answers need none.
+    """
+
+    def __init__(self, environment: Environment, *, quiet: bool, plain: bool) -> None:
+        self._stderr = environment.stderr
+        self._quiet = quiet
+        self._moves = environment.stderr_is_terminal and not (quiet or plain or environment.wants_plain)
+        self._started = time.monotonic()
+        self._shown = False
+
+    def begin(self) -> None:
+        """Waiting begins now."""
+        self._started = time.monotonic()
+
+    def progress(self, event: Loading | Reading) -> None:
+        if not self._moves or time.monotonic() - self._started < _PATIENCE or not event.total:
+            return
+        percent = 100 * event.done // event.total
+        what = "loading the model" if isinstance(event, Loading) else f"reading {event.total:,} tokens"
+        self._print(f"{_ERASE_LINE}{what}… {percent} %")
+        self._shown = True
+
+    def clear(self) -> None:
+        """Take the progress away: something else follows."""
+        if self._shown:
+            self._print(_ERASE_LINE)
+            self._shown = False
+
+    def notice(self, text: str) -> None:
+        """One line the user should know of, unless they asked for quiet."""
+        if not self._quiet:
+            self.line(f"llamachat: {sanitise_line(text)}")
+
+    def line(self, text: str) -> None:
+        self.clear()
+        self._print(f"{sanitise(text)}\n")
+
+    def _print(self, text: str) -> None:
+        self._stderr.write(text)
+        self._stderr.flush()
+
+
+def statistics(finished: Finished) -> str:
+    """Tokens, speed and context of an answer, in a line."""
+    usage, timings, context = finished.usage, finished.timings, finished.context
+    n_evaluated = usage.prompt_tokens - usage.reused_tokens
+    read_rate = f", {n_evaluated / timings.prefill:,.0f}/s" if timings.prefill and n_evaluated else ""
+    write_rate = f" ({usage.completion_tokens / timings.decode:,.1f}/s)" if timings.decode else ""
+    first = f" · first after {timings.first_token:.2f} s" if timings.first_token is not None else ""
+    return (
+        f"{usage.prompt_tokens:,} tokens read ({usage.reused_tokens:,} reused{read_rate}) · "
+        f"{usage.completion_tokens:,} written{write_rate}{first} · "
+        f"context {context.used:,}/{context.size:,} · seed {finished.seed}"
+    )
