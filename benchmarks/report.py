@@ -1,0 +1,29 @@
+"""A measured ratio and its bar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured against what; the ratio, its bar, and the figure behind it."""
+
+    what: str
+    against: str
+    ratio: float
+    comparison: str
+    bar: float
+    figure: str
+
+    @property
+    def is_met(self) -> bool:
+        return self.ratio >= self.bar if self.comparison == ">=" else self.ratio <= self.bar
+
+    def line(self) -> str:
+        mark = "yes" if self.is_met else "NO"
+        bar = f"{self.comparison.replace('>=', '≥').replace('<=', '≤')} {self.bar:g}"
+        return f"| {self.what} | {self.against} | {self.ratio:.2f} | {bar} | {mark} | {self.figure} |"
+
+
+HEADER = "| what | against | measured | bar | met | figure |\n|---|---|---|---|---|---|"
