@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from llamachat.environment import Environment
 from llamachat.paths import Paths
 from llamachat.types import LoadOptions
 from tests.model_files import write_tiny_model
+
+# Two threads that wait for each other spin: on a busy machine one alone is many times faster.
+os.environ.setdefault("LLAMACHAT_THREADS", "1")
 
 FAKE_WORKER = Path(__file__).parent / "fakes" / "worker.py"
 

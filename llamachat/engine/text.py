@@ -33,8 +33,8 @@ class Utf8Decoder:
 class StopFilter:
     """Text up to the first stop string, which never comes out, not even in part.
 
-    `stopped` tells that one was met; everything after it is swallowed. Where several begin at the same
-    place the longest does not matter: none of it comes out.
+    `stopped` tells that one was met; everything after it is swallowed. Of several that overlap, the one
+    that is complete first counts, so that how the text is cut does not matter.
     """
 
     def __init__(self, stops: Sequence[str]) -> None:
@@ -46,10 +46,10 @@ class StopFilter:
         if self.stopped or not self._stops:
             return "" if self.stopped else text
         held = self._held + text
-        found = [position for stop in self._stops if (position := held.find(stop)) >= 0]
+        found = [(start + len(stop), start) for stop in self._stops if (start := held.find(stop)) >= 0]
         if found:
             self.stopped, self._held = True, ""
-            return held[: min(found)]
+            return held[: min(found)[1]]
         n_held = max(_overlap(held, stop) for stop in self._stops)
         self._held = held[len(held) - n_held :]
         return held[: len(held) - n_held]

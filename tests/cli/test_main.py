@@ -1,0 +1,142 @@
+"""Exit codes and error lines: one clear line, the right code, as JSON where that is wanted."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from llamachat import __version__
+
+
+def test_the_version(run):
+    for arguments in (["--version"], ["-q", "--version"]):
+        result = run(*arguments)
+        assert (result.code, result.err) == (0, "")
+    assert run("--version").out == f"llamachat {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--nope"], "no such option: --nope"),
+        (["hi", "-t", "hot"], "hot"),
+        (["hi", "-t", "nan"], "finite"),
+        (["hi", "--top-p", "1.5"], "1.5"),
+        (["hi", "--seed", "-1"], "-1"),
+        (["hi", "--seed", "4294967295"], "4294967295"),
+        (["hi", "-n", "0"], "0"),
+        (["hi", "--kv-type", "q3"], "q3"),
+        (["hi", "--gpu-layers", "some"], "some"),
+        (["hi", "--messages", "x.json"], "--messages"),
+        (["hi", "--repeat-penalty", "0"], "0"),
+    ],
+)
+def test_a_wrong_option_is_one_line_and_exit_code_2(run, arguments, reason):
+    result = run(*arguments)
+    assert result.code == 2
+    assert reason in result.err
+    assert result.err.count("\n") == 1
+    assert result.out == ""
+
+
+@pytest.mark.parametrize("word", ["pull", "models", "presets", "sessions", "config", "doctor", "bench"])
+def test_a_command_not_yet_built_is_an_error_and_never_a_prompt(run, word):
+    result = run(word, "something")
+    assert result.code == 2
+    assert f"no command '{word}'" in result.err
+    assert f"llamachat -- {word}" in result.err
+
+
+def test_an_unknown_model_is_exit_code_3_and_says_what_can_be_named(run):
+    result = run("-m", "llama-9000", "hi")
+    assert result.code == 3
+    assert "llama-9000" in result.err
+    assert "GGUF" in result.err
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "GGUF"),
+        (b"<!DOCTYPE html><html>", "GGUF"),
+        (b"GGUF\x63\x00\x00\x00" + bytes(16), "version 99"),
+        (b"GGUF\x03\x00\x00\x00" + bytes(5), "GGUF"),
+        (b"GGUF\x03\x00\x00\x00" + bytes(16), "cannot be loaded"),
+    ],
+)
+def test_a_file_that_is_no_model_is_exit_code_3(run, tmp_path, content, reason):
+    path = tmp_path / "broken.gguf"
+    path.write_bytes(content)
+    result = run("-m", str(path), "hi")
+    assert result.code == 3
+    assert "broken.gguf" in result.err
+    assert reason in result.err
+    assert result.err.count("\n") == 1
+
+
+def test_a_truncated_model_is_exit_code_3(run, tmp_path, tiny_model):
+    path = tmp_path / "half.gguf"
+    path.write_bytes(tiny_model.read_bytes()[:-1000])
+    result = run("-m", str(path), "hi")
+    assert result.code == 3
+    assert "half.gguf" in result.err
+
+
+def test_errors_are_json_where_json_is_wanted(run):
+    result = run("--json", "-m", "llama-9000", "hi")
+    error = json.loads(result.out)["error"]
+    assert (result.code, error["code"]) == (3, 3)
+    assert "llama-9000" in error["message"]
+    assert error["hint"]
+    assert result.err == ""
+
+
+def test_wrong_usage_is_json_too(run):
+    result = run("--json", "--nope")
+    assert json.loads(result.out)["error"]["code"] == result.code == 2
+
+
+def test_a_prompt_longer_than_the_context_is_exit_code_4_with_both_numbers(run, tiny_model):
+    result = run("-m", str(tiny_model), "--ctx-size", "256", "word " * 400)
+    assert result.code == 4
+    assert "256" in result.err
+    n_tokens = json.loads(run("-m", str(tiny_model), "--dry-run", "--json", "word " * 400).out)["n_tokens"]
+    assert f"{n_tokens:,}" in result.err
+
+
+def test_dry_run_makes_the_checks_of_a_real_run(run, tiny_model):
+    assert run("-m", str(tiny_model), "--dry-run", "--ctx-size", "256", "word " * 400).code == 4
+    assert run("-m", str(tiny_model), "--dry-run", "[INST]").code == 2
+
+
+def test_a_template_that_a_model_has_not_is_a_usage_error(run, tiny_model):
+    result = run("-m", str(tiny_model), "--format", "template", "hi")
+    assert result.code == 2
+    assert "template" in result.err
+
+
+def test_an_unknown_format_is_a_usage_error_that_names_the_known(run, tiny_model):
+    result = run("-m", str(tiny_model), "--format", "llama9", "hi")
+    assert result.code == 2
+    assert "llama2" in result.err
+
+
+def test_the_help_names_every_option_of_the_contract_that_exists(run):
+    import os
+    import subprocess
+    import sys
+
+    shown = subprocess.run(
+        [sys.executable, "-m", "llamachat", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
+    ).stdout
+    for option in (
+        "-m --model --format -s --system -f --file --messages -t --temperature --top-p --top-k --min-p --repeat-penalty "
+        "--seed -n --max-tokens --stop --ctx-size --threads --gpu-layers --kv-type --json --no-stream --plain --raw-tags "
+        "--dry-run -q --quiet -v --verbose --debug --version"
+    ).split():
+        assert option in shown

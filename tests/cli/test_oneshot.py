@@ -1,0 +1,134 @@
+"""One-shots through the command line, with a model of noise and with the starter model."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+
+def ask(run, model, *arguments, **options):
+    return run("-m", str(model), *arguments, **options)
+
+
+def test_the_answer_and_nothing_else_is_on_stdout(run, starter):
+    result = ask(run, starter, "-t", "0", "Name three colours.", "-n", "60")
+    assert result.code == 0
+    assert "red" in result.out.lower()
+    assert result.out.endswith("\n")
+    assert not result.out.endswith("\n\n")
+    assert result.err == ""
+
+
+def test_piped_input_is_answered(run, starter):
+    result = ask(run, starter, "-t", "0", "-n", "20", stdin=b"What is 2+2?\n")
+    assert "4" in result.out
+
+
+def test_the_json_is_the_contracts(run, starter):
+    result = ask(run, starter, "--json", "--seed", "7", "-n", "8", "Say hello.")
+    answer = json.loads(result.out)
+    assert answer["finish_reason"] in ("stop", "length")
+    assert answer["model"]["path"] == str(starter.resolve())
+    assert answer["model"]["sha256"] is None
+    assert (answer["seed"], answer["session"], answer["draft"]) == (7, None, None)
+    usage, timings, context = answer["usage"], answer["timings"], answer["context"]
+    assert usage["reused_tokens"] == 0
+    assert 0 < usage["completion_tokens"] <= 8
+    assert context["size"] == 8192
+    assert context["used"] == usage["prompt_tokens"] + usage["completion_tokens"]
+    assert timings["prefill_tps"] == pytest.approx(usage["prompt_tokens"] / timings["prefill"])
+    assert timings["decode_tps"] == pytest.approx(usage["completion_tokens"] / timings["decode"])
+    assert 0 < timings["prefill"] <= timings["first_token"]
+    assert timings["load"] > 0
+
+
+def test_json_and_plain_output_say_the_same(run, starter):
+    arguments = ("--seed", "3", "-n", "30", "Tell me about rivers.")
+    assert (
+        json.loads(ask(run, starter, "--json", *arguments).out)["text"].strip()
+        == ask(run, starter, *arguments).out.strip()
+    )
+
+
+def test_no_stream_prints_the_same(run, starter):
+    arguments = ("-t", "0", "-n", "20", "Tell me about rivers.")
+    assert ask(run, starter, "--no-stream", *arguments).out == ask(run, starter, *arguments).out
+
+
+def test_the_same_seed_gives_the_same_text_and_another_seed_another(run, tiny_model):
+    texts = [ask(run, tiny_model, "--seed", seed, "-n", "40", "-t", "1", "hello").out for seed in ("1", "1", "2")]
+    assert texts[0] == texts[1] != texts[2]
+
+
+def test_the_seed_that_was_chosen_is_told_and_repeats_the_answer(run, tiny_model):
+    arguments = ("--json", "-n", "40", "-t", "1", "hello " * 200)
+    first = json.loads(ask(run, tiny_model, *arguments).out)
+    again = json.loads(ask(run, tiny_model, "--seed", str(first["seed"]), *arguments).out)
+    assert again["text"] == first["text"]
+
+
+def test_the_number_of_tokens_is_capped(run, tiny_model):
+    answer = json.loads(ask(run, tiny_model, "--json", "-n", "5", "--seed", "1", "hello").out)
+    assert answer["usage"]["completion_tokens"] == 5
+    assert answer["finish_reason"] == "length"
+
+
+def test_an_answer_ends_before_a_stop_string(run, starter):
+    arguments = ("-t", "0", "-n", "40", "Name three colours.")
+    whole = ask(run, starter, *arguments).out
+    word = whole.split()[4]
+    answer = json.loads(ask(run, starter, "--json", "--stop", word, *arguments).out)
+    assert answer["finish_reason"] == "stop"
+    assert word not in answer["text"]
+    assert whole.startswith(answer["text"])
+
+
+def test_an_answer_that_fills_the_context_ends_with_length(run, tiny_model):
+    answer = json.loads(ask(run, tiny_model, "--json", "--ctx-size", "256", "--seed", "1", "hello").out)
+    if answer["finish_reason"] == "stop":  # noise may end by itself
+        pytest.skip("the model of noise ended its answer")
+    assert answer["finish_reason"] == "length"
+    assert answer["context"]["used"] <= answer["context"]["size"] + 1
+
+
+def test_llama2s_own_sampling_is_metas(run, tiny_model):
+    arguments = ("--seed", "5", "-n", "40", "hello")
+    given = ask(run, tiny_model, "-t", "0.6", "--top-p", "0.9", "--top-k", "0", *arguments).out
+    assert ask(run, tiny_model, *arguments).out == given
+    assert ask(run, tiny_model, "-t", "5", *arguments).out != given
+
+
+def test_settings_come_from_the_environment_and_options_win(run, tiny_model, monkeypatch):
+    monkeypatch.setenv("LLAMACHAT_MAX_TOKENS", "3")
+    assert json.loads(ask(run, tiny_model, "--json", "--seed", "1", "hi").out)["usage"]["completion_tokens"] == 3
+    assert (
+        json.loads(ask(run, tiny_model, "--json", "--seed", "1", "-n", "4", "hi").out)["usage"]["completion_tokens"]
+        == 4
+    )
+
+
+def test_verbose_tells_the_cost_on_stderr(run, tiny_model):
+    result = ask(run, tiny_model, "-v", "-n", "3", "--seed", "1", "hi")
+    assert "3 written" in result.err
+    assert "context" in result.err
+    assert "written" not in result.out
+
+
+def test_on_a_terminal_no_control_character_passes_and_into_a_pipe_all_do(run, tiny_model):
+    # A model of noise says bytes of every kind, control characters among them.
+    arguments = ("--seed", "1", "-n", "600", "-t", "3", "--top-p", "1", "hello")
+    piped, shown = ask(run, tiny_model, *arguments), ask(run, tiny_model, *arguments, terminal=True)
+    controls = {character for character in piped.out if character < " " and character not in "\n\t"}
+    assert controls, "choose a seed whose noise has control characters"
+    assert not controls & set(shown.out)
+
+
+def test_a_quantised_kv_cache_works(run, starter):
+    result = ask(run, starter, "--kv-type", "q8_0", "-t", "0", "-n", "30", "Name three colours.")
+    assert "red" in result.out.lower()
+
+
+def test_the_first_word_can_be_a_models_file(run, tiny_model):
+    assert run("-m", str(tiny_model), "--dry-run", "hi").code == 0
+    assert run("-m", "starter", "--dry-run", "hi").code == 0

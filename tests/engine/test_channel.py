@@ -1,0 +1,80 @@
+"""Requests queue in order; a Cancel reaches the right one; a Prefill gives way."""
+
+from __future__ import annotations
+
+from llamachat.engine.channel import Jobs
+from llamachat.engine.protocol import Cancel, Prefill, Render
+
+
+class Flag:
+    up = False
+
+    def raise_(self) -> None:
+        self.up = True
+
+    def lower(self) -> None:
+        self.up = False
+
+
+def jobs() -> tuple[Jobs, Flag]:
+    flag = Flag()
+    return Jobs(flag), flag
+
+
+def render(number: int) -> Render:
+    return Render(number, (), False, False)
+
+
+def test_requests_come_in_the_order_they_were_received():
+    queue, flag = jobs()
+    for number in (1, 2):
+        queue.receive(render(number))
+    assert [queue.next().id, queue.next().id] == [1, 2]
+    assert not flag.up
+
+
+def test_a_cancel_stops_the_running_request_and_no_other():
+    queue, flag = jobs()
+    queue.receive(render(1))
+    queue.next()
+    queue.receive(Cancel(2))
+    assert not flag.up
+    queue.receive(Cancel(1))
+    assert flag.up
+
+
+def test_a_request_cancelled_while_it_waited_begins_stopped():
+    queue, flag = jobs()
+    queue.receive(render(1))
+    queue.receive(Cancel(1))
+    queue.next()
+    assert flag.up
+
+
+def test_the_request_after_a_cancelled_one_runs():
+    queue, flag = jobs()
+    queue.receive(render(1))
+    queue.next()
+    queue.receive(Cancel(1))
+    queue.receive(render(2))
+    queue.next()
+    assert not flag.up
+
+
+def test_a_running_prefill_gives_way_to_the_next_request():
+    queue, flag = jobs()
+    queue.receive(Prefill(1, ()))
+    queue.next()
+    assert not flag.up
+    queue.receive(render(2))
+    assert flag.up
+
+
+def test_a_prefill_that_waits_behind_another_request_is_skipped():
+    queue, flag = jobs()
+    queue.receive(Prefill(1, ()))
+    queue.receive(render(2))
+    queue.next()
+    assert flag.up
+    queue.next()
+    assert not flag.up
