@@ -60,7 +60,9 @@ class Format(Protocol):
     name: str
     stops: tuple[str, ...]  # strings that end an answer besides the vocabulary's own end tokens
 
-    def prompt(self, messages: Sequence[Message], *, open_answer: bool = False, raw_tags: bool = False) -> list[Segment]:
+    def prompt(
+        self, messages: Sequence[Message], *, open_answer: bool = False, raw_tags: bool = False
+    ) -> list[Segment]:
         """The whole prompt for the next answer.
 
         `messages` end with a user's. With `open_answer` they end with the assistant's unfinished answer,
