@@ -15,6 +15,7 @@ from llamachat.ui.commands import COMMANDS
 from llamachat.ui.prompt import Prompt
 from llamachat.ui.repl import Repl
 from llamachat.ui.screen import Screen
+from llamachat.ui.terminal import collecting_keys
 
 
 def run(options: ChatOptions, environment: Environment) -> int:
@@ -22,29 +23,34 @@ def run(options: ChatOptions, environment: Environment) -> int:
     plain = options.plain or environment.wants_plain
     engine = make_engine(options, environment)
     engine.start()  # it loads while the line editor is set up
+    screen = Screen(environment, quiet=options.quiet, plain=plain)
     repl = Repl(
         engine,
         Conversation(options.system),
         make_settings(options),
-        screen := Screen(environment, quiet=options.quiet, plain=plain),
+        screen,
         make_engine=lambda name: make_engine(options, environment, name),
         log_fault=lambda error: log_fault(error, environment.paths),
         show_statistics=options.verbose,
     )
     try:
-        if not options.quiet:
-            _greet(screen, engine)
-        prompt = Prompt(
-            history=private_file(environment.paths.history),
-            toolbar=repl.toolbar,
-            commands=[f"/{command.name}" for command in COMMANDS],
-            plain=plain,
-            colour=environment.wants_colour,
-        )
-        repl.run(prompt)
+        with collecting_keys(environment.stdin) as early:
+            if not options.quiet:
+                _greet(screen, engine)
+            repl.run(_prompt(repl, environment, plain=plain), early.splitlines())
     finally:
         repl.engine.close()
     return ExitCode.DONE
+
+
+def _prompt(repl: Repl, environment: Environment, *, plain: bool) -> Prompt:
+    return Prompt(
+        history=private_file(environment.paths.history),
+        toolbar=repl.toolbar,
+        commands=[f"/{command.name}" for command in COMMANDS],
+        plain=plain,
+        colour=environment.wants_colour,
+    )
 
 
 def _greet(screen: Screen, engine: EngineProcess) -> None:

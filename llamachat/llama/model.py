@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -56,7 +57,7 @@ class Model:
         self.n_params: int = C.llama_model_n_params(handle)
         self.n_ctx_train: int = C.llama_model_n_ctx_train(handle)
         self.n_layers: int = C.llama_model_n_layer(handle)
-        self.quantisation = (C.llama_ftype_name(C.llama_model_ftype(handle)) or b"").decode()
+        self.quantisation = _quantisation(handle)
 
     @classmethod
     def load(cls, options: LoadOptions, log: Log, on_progress: OnProgress) -> Model:
@@ -183,6 +184,12 @@ def check_file(path: Path) -> None:
         raise ModelError(f"{path} cannot be read: {error.strerror}.", "Check the path given with -m.") from error
     if magic != _MAGIC:
         raise ModelError(f"{path} is not a GGUF file.", "llamachat runs models in llama.cpp's GGUF format only.")
+
+
+def _quantisation(handle: Any) -> str:
+    """As file names have it: `Q4_K_M`, where llama.cpp says `Q4_K - Medium`."""
+    name = (C.llama_ftype_name(C.llama_model_ftype(handle)) or b"").decode()
+    return re.sub(r" - (\w)\w*$", r"_\1", name)
 
 
 def _gpu_layers(options: LoadOptions, gpus: list[Device]) -> int:

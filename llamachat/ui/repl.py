@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from llamachat.chat import turn
 from llamachat.chat.conversation import Conversation
@@ -51,11 +51,16 @@ class Repl:
         self._last: Finished | None = None
         self._leaving = False
 
-    def run(self, prompt: Prompt) -> None:
-        """Until /exit or Ctrl-D. An error costs its turn; the text of one without an answer comes back."""
+    def run(self, prompt: Prompt, early: Sequence[str] = ()) -> None:
+        """Until /exit or Ctrl-D. An error costs its turn; the text of one without an answer comes back.
+
+        `early` are lines that were typed, and sent, before there was a prompt.
+        """
         self.engine.on_change = prompt.redraw
         self.engine.start()
         draft = ""
+        for line in early:
+            draft = self.handle(line)
         while not self._leaving:
             try:
                 text = prompt.read(draft)
@@ -154,7 +159,9 @@ class Repl:
                 view.show(event)
                 if isinstance(event, Finished):
                     self._last = event
-        if self._last and (remark := _REMARKS.get(self._last.reason)) and self._conversation.has_answer:
+        if not self._conversation.has_answer:
+            return
+        if self._last and (remark := _REMARKS.get(self._last.reason)):
             self.say(remark)
         if self._last and self._shows_statistics:
             self.say(statistics(self._last))

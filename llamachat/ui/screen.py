@@ -9,7 +9,6 @@ from llamachat.engine.base import Delta, Event, Loading, Notice, Reading
 from llamachat.environment import Environment
 from llamachat.ui.answer import AnswerWriter
 from llamachat.ui.status import Status
-from llamachat.ui.terminal import collecting_keys
 
 
 class Screen:
@@ -25,14 +24,13 @@ class Screen:
 
     @contextmanager
     def answering(self) -> Iterator[AnswerView]:
-        """Between the question and the next prompt. What is typed meanwhile appears there."""
+        """Between the question and the next prompt."""
         view = AnswerView(self._environment, self._status, plain=self._plain)
         self._status.begin()
-        with collecting_keys(self._environment.stdin):
-            try:
-                yield view
-            finally:
-                view.end()
+        try:
+            yield view
+        finally:
+            view.end()
 
 
 class AnswerView:

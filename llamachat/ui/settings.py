@@ -46,9 +46,9 @@ def describe(settings: Settings, defaults: Sampling | None) -> list[str]:
     """Every value in force, a line each; those that were set are marked."""
     lines = []
     for name in _SAMPLING:
-        own = getattr(defaults, name) if defaults else "the model's"
+        own = getattr(defaults, name) if defaults else "the model's own"
         given = settings.sampling.get(name)
-        lines.append(f"{name} = {own}" if given is None else f"{name} = {given}  (set; the model's is {own})")
+        lines.append(f"{name} = {own}" if given is None else f"{name} = {given}  (set; otherwise {own})")
     for name in _INTEGERS:
         given = getattr(settings, name)
         lines.append(f"{name} = {'off' if given is None else given}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -11,13 +13,14 @@ from typing import BinaryIO
 
 
 @contextmanager
-def collecting_keys(stdin: BinaryIO) -> Iterator[None]:
-    """Nothing typed is echoed into the answer, or lost: the next prompt reads it. Ctrl-C still interrupts.
+def collecting_keys(stdin: BinaryIO) -> Iterator[str]:
+    """Outside a prompt nothing typed is echoed, or lost: the next prompt reads it. Ctrl-C still interrupts.
 
-    Enter stays a carriage return, as the line editor expects it. Restores the terminal on the way out.
+    Yields what was typed before the program ran, for which the terminal took Enter as a line end; from
+    here on Enter stays a carriage return, as the line editor expects it. Restores the terminal at the end.
     """
     if sys.platform == "win32" or not stdin.isatty():
-        yield
+        yield ""
         return
     import termios  # noqa: PLC0415  not on Windows
 
@@ -26,11 +29,20 @@ def collecting_keys(stdin: BinaryIO) -> Iterator[None]:
     quiet = termios.tcgetattr(descriptor)
     quiet[0] &= ~termios.ICRNL
     quiet[3] &= ~(termios.ECHO | termios.ICANON)
+    early = _pending_lines(descriptor)
     termios.tcsetattr(descriptor, termios.TCSANOW, quiet)
     try:
-        yield
+        yield early
     finally:
         termios.tcsetattr(descriptor, termios.TCSANOW, before)
+
+
+def _pending_lines(descriptor: int) -> str:
+    """Whole lines that wait to be read. A line not yet ended stays, and the first prompt shows it."""
+    early = b""
+    while select.select([descriptor], [], [], 0)[0] and (data := os.read(descriptor, 4096)):
+        early += data
+    return early.decode("utf-8", "replace")
 
 
 @contextmanager

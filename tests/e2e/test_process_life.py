@@ -1,0 +1,193 @@
+"""The real program as a process: signals, pipes, orphans."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+LLAMACHAT = [sys.executable, "-m", "llamachat"]
+ENDLESS = "word " * 50  # a question that a model of noise answers at length
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+
+
+@pytest.fixture
+def environment(tmp_path):
+    return {**os.environ, "LLAMACHAT_HOME": str(tmp_path / "home")}
+
+
+def start(environment, *arguments: str, **options) -> subprocess.Popen:
+    return subprocess.Popen(
+        [*LLAMACHAT, *arguments],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **options,
+    )
+
+
+def engine_of(process: subprocess.Popen) -> psutil.Process:
+    """The engine process of a running llamachat."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if children := psutil.Process(process.pid).children():
+            return children[0]
+        time.sleep(0.02)
+    raise AssertionError("no engine was started")
+
+
+def is_gone(engine: psutil.Process, seconds: float) -> bool:
+    """Whether the process ends in this time. One that nobody has waited for yet counts as ended."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if engine.status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def until_text(process: subprocess.Popen) -> bytes:
+    """The first bytes of the answer."""
+    return os.read(process.stdout.fileno(), 1)
+
+
+def test_ctrl_c_ends_a_one_shot_with_130_and_what_came(environment, starter):
+    process = start(environment, "-m", str(starter), "Write a very long story about a lighthouse.")
+    first = until_text(process)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert (first + out).endswith(b"\n")
+    assert err == b""
+
+
+def test_ctrl_c_of_a_terminal_reaches_the_whole_group_and_the_engine_ignores_it(environment, starter):
+    process = start(environment, "-m", str(starter), "Write a very long story.", start_new_session=True)
+    until_text(process)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (130, b"")
+
+
+def test_ctrl_c_as_json_tells_that_it_was_interrupted(environment, starter):
+    process = start(environment, "--json", "-m", str(starter), "Write a very long story about a lighthouse.")
+    engine_of(process)
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=20)
+    assert process.returncode == 130
+    answer = json.loads(out)
+    if "error" in answer:  # a very slow machine: not a word had come
+        assert answer["error"]["code"] == 130
+    else:
+        assert answer["finish_reason"] == "interrupted"
+
+
+def test_ctrl_c_while_the_model_loads_is_130_and_silent(environment, starter):
+    process = start(environment, "-m", str(starter), "hi")
+    engine = engine_of(process)  # it has just been started
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=10)
+    assert (process.returncode, out, err) == (130, b"", b"")
+    assert is_gone(engine, seconds=1)
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+def test_the_engine_is_gone_within_a_second_of_its_parent(environment, starter, end):
+    process = start(environment, "-m", str(starter), "Write a very long story.")
+    until_text(process)
+    engine = engine_of(process)
+    process.send_signal(end)
+    process.wait()
+    assert is_gone(engine, seconds=1)
+    process.stdout.close()
+    process.stderr.close()
+
+
+def test_the_engine_is_gone_after_the_answer(environment, starter):
+    process = start(environment, "-m", str(starter), "-n", "3", "hi")
+    engine = engine_of(process)
+    process.communicate(timeout=30)
+    assert is_gone(engine, seconds=1)
+
+
+def test_a_reader_that_closes_the_pipe_ends_it_quietly(environment, starter):
+    process = start(environment, "-m", str(starter), "Write a very long story.")
+    until_text(process)
+    engine = engine_of(process)
+    process.stdout.close()
+    assert process.wait(timeout=30) == 0
+    assert process.stderr.read() == b""
+    assert is_gone(engine, seconds=1)
+    process.stderr.close()
+
+
+def test_an_engine_killed_in_an_answer_is_replaced_and_the_answer_goes_on(environment, starter):
+    process = start(environment, "-m", str(starter), "-t", "0", "-n", "60", "Count from one to fifty in words.")
+    first = until_text(process)
+    engine_of(process).kill()
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert err.count(b"\n") == 1
+    assert b"The answer goes on" in err
+    assert len(first + out) > 20
+
+
+def test_a_bug_is_exit_code_1_with_its_traceback_in_the_log(environment, tmp_path, tiny_model):
+    broken = "import llamachat.chat.turn as t; t.answer_despite_crash = None; from llamachat.cli.main import run; run()"
+    done = subprocess.run(
+        [sys.executable, "-c", broken, "-m", str(tiny_model), "hi"],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    log = tmp_path / "home" / "state" / "llamachat.log"
+    assert done.returncode == 1
+    assert str(log) in done.stderr
+    assert "Traceback" in log.read_text()
+    assert "Traceback" not in done.stderr
+
+
+def test_state_is_private(environment, tmp_path, tiny_model):
+    start(environment, "-m", str(tiny_model), "-n", "1", "hi").communicate(timeout=30)
+    state = tmp_path / "home" / "state"
+    assert state.stat().st_mode & 0o777 == 0o700
+    assert (state / "engine.log").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_state_folder_that_cannot_be_made_is_exit_code_9(environment, tmp_path, tiny_model):
+    (tmp_path / "file").write_text("")
+    process = start({**environment, "LLAMACHAT_HOME": str(tmp_path / "file")}, "-m", str(tiny_model), "hi")
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 9
+    assert b"LLAMACHAT_HOME" in err
+
+
+def test_it_runs_from_a_folder_whose_modules_have_the_names_of_pythons(environment, tmp_path, tiny_model):
+    for name in ("json.py", "queue.py", "signal.py", "llamachat.py"):
+        (tmp_path / name).write_text("raise SystemExit('the wrong module')")
+    script = Path(sys.executable).with_name("llamachat")
+    done = subprocess.run(
+        [script, "-m", str(tiny_model), "--dry-run", "hi"],
+        cwd=tmp_path,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "<s>[INST] hi [/INST]\n")
