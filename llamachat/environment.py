@@ -28,7 +28,7 @@ class Environment:
     @classmethod
     def of_process(cls) -> Environment:
         return cls(
-            stdin=sys.stdin.buffer if sys.stdin else open(os.devnull, "rb"),  # noqa: PTH123, SIM115  lives on
+            stdin=sys.stdin.buffer if sys.stdin else open(os.devnull, "rb"),  # noqa: PTH123  lives on
             stdout=sys.stdout.buffer,
             stderr=sys.stderr,
             stdout_encoding=sys.stdout.encoding or "utf-8",

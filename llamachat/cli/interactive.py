@@ -55,7 +55,7 @@ def _prompt(repl: Repl, environment: Environment, *, plain: bool) -> Prompt:
 
 def _greet(screen: Screen, engine: EngineProcess) -> None:
     """Which model this is, how to get Llama 2, how to get help: three lines."""
-    screen.line(f"llamachat {__version__} · {engine.options.name}")
+    screen.line(f"llamachat {__version__} · {engine.options.name}", "bold")
     if engine.options.is_starter:
         screen.line("A small starter model. For Llama 2, name a GGUF file: llamachat -m llama-2-7b-chat.Q4_K_M.gguf")
-    screen.line("/help lists the commands, Ctrl-C stops an answer, Ctrl-D leaves.")
+    screen.line("/help lists the commands, Ctrl-C stops an answer, Ctrl-D leaves.", "dim")

@@ -269,6 +269,16 @@ class EngineProcess:
     # The supervisor's thread: children, one after another.
 
     def _supervise(self) -> None:
+        """Until closed or without hope. A fault of ours here must reach the caller, who would wait for ever."""
+        try:
+            self._run_children()
+        except Exception as error:  # the boundary of this thread
+            self._failure = LlamachatError(f"the engine's supervisor failed: {error!r}.")
+            self._failure.__cause__ = error
+            self._items.put(_Died(self._failure))
+            self._kill()
+
+    def _run_children(self) -> None:
         while not self._closed:
             fault = self._run_child()
             self._info = None

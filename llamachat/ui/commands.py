@@ -36,12 +36,8 @@ def find(word: str) -> Command:
 
 
 def _help(repl: Repl, _: str) -> None:
-    width = max(len(f"/{command.name} {command.arguments}") for command in COMMANDS)
-    for command in COMMANDS:
-        usage = f"/{command.name} {command.arguments}"
-        repl.say(f"{usage:{width}}  {command.help}")
-    repl.say("Alt-Enter or Ctrl-J breaks a line. Ctrl-C stops an answer, Ctrl-D leaves.")
-    repl.say("//text sends a message that begins with a slash.")
+    repl.screen.table((f"/{command.name} {command.arguments}", command.help) for command in COMMANDS)
+    repl.screen.table(KEYS)
 
 
 def _exit(repl: Repl, _: str) -> None:
@@ -82,4 +78,12 @@ COMMANDS = (
     Command("set", "[NAME VALUE]", "show or set temperature, top_p, seed, max_tokens, …", _set),
     Command("stats", "[on|off]", "what the last answer took; on: after each", _stats),
     Command("exit", "", "leave (or Ctrl-D)", _exit),
+)
+
+KEYS = (
+    ("Enter", "send"),
+    ("Alt-Enter, Ctrl-J", "break the line"),
+    ("Ctrl-C", "stop the answer; at the prompt: clear the line"),
+    ("Ctrl-D", "leave"),
+    ("//text", "send a message that begins with a slash"),
 )

@@ -44,7 +44,7 @@ class Repl:
         self.engine = engine
         self._conversation = conversation
         self._settings = settings
-        self._screen = screen
+        self.screen = screen
         self._make_engine = make_engine
         self._log_fault = log_fault
         self._shows_statistics = show_statistics
@@ -82,9 +82,9 @@ class Repl:
         except Interrupted:
             pass
         except LlamachatError as error:
-            self.say(str(error))
+            self.say(str(error), "red")
         except Exception as error:  # the boundary of a turn: a fault of ours must not end the chat
-            self.say(str(self._log_fault(error)))
+            self.say(str(self._log_fault(error)), "red")
         return self._take_unanswered()
 
     def toolbar(self) -> str:
@@ -99,8 +99,8 @@ class Repl:
 
     # what the commands do
 
-    def say(self, line: str) -> None:
-        self._screen.line(line)
+    def say(self, line: str, style: str = "") -> None:
+        self.screen.line(line, style)
 
     def leave(self) -> None:
         self._leaving = True
@@ -136,8 +136,7 @@ class Repl:
 
     def set_value(self, name: str, value: str) -> None:
         if not name:
-            for line in adjustable.describe(self._settings, self.engine.info.sampling if self.engine.info else None):
-                self.say(line)
+            self.screen.table(adjustable.describe(self._settings, self.engine.info))
             return
         adjustable.change(self._settings, name, value)
         self.say(f"{name} = {value}")
@@ -154,7 +153,7 @@ class Repl:
 
     def _stream(self, events: Iterator[Event]) -> None:
         """Show an answer as it comes. Ctrl-C ends it; what came stays, in the chat and on the screen."""
-        with self._screen.answering() as view, on_interrupt(self.engine.interrupt):
+        with self.screen.answering() as view, on_interrupt(self.engine.interrupt):
             for event in events:
                 view.show(event)
                 if isinstance(event, Finished):
@@ -162,9 +161,9 @@ class Repl:
         if not self._conversation.has_answer:
             return
         if self._last and (remark := _REMARKS.get(self._last.reason)):
-            self.say(remark)
+            self.say(remark, "dim")
         if self._last and self._shows_statistics:
-            self.say(statistics(self._last))
+            self.say(statistics(self._last), "dim")
 
     def _take_unanswered(self) -> str:
         """The last message's text when it got no answer: it goes back to the prompt, to be changed."""

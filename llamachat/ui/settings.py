@@ -8,7 +8,7 @@ from dataclasses import fields
 
 from llamachat.chat.turn import Settings
 from llamachat.errors import UsageError
-from llamachat.types import Sampling
+from llamachat.types import ModelInfo, Sampling
 
 _SAMPLING = {field.name: type(field.default) for field in fields(Sampling) if field.name != "logit_bias"}
 _RANGES = {  # lowest, highest; native code stops the process at some values beyond
@@ -42,17 +42,17 @@ def change(settings: Settings, name: str, value: str) -> None:
         settings.sampling[name] = _number(name, value, _SAMPLING[name])
 
 
-def describe(settings: Settings, defaults: Sampling | None) -> list[str]:
-    """Every value in force, a line each; those that were set are marked."""
-    lines = []
+def describe(settings: Settings, info: ModelInfo | None) -> list[tuple[str, str]]:
+    """Every value in force, by name; those that were set are marked."""
+    rows = []
     for name in _SAMPLING:
-        own = getattr(defaults, name) if defaults else "the model's own"
+        own = str(getattr(info.sampling, name)) if info else "the model's own"
         given = settings.sampling.get(name)
-        lines.append(f"{name} = {own}" if given is None else f"{name} = {given}  (set; otherwise {own})")
+        rows.append((name, own if given is None else f"{given}  (set; otherwise {own})"))
     for name in _INTEGERS:
         given = getattr(settings, name)
-        lines.append(f"{name} = {'off' if given is None else given}")
-    return [*lines, f"stop = {' '.join(map(repr, settings.stops)) or 'off'}"]
+        rows.append((name, "off" if given is None else str(given)))
+    return [*rows, ("stop", " ".join(map(repr, settings.stops)) or "off")]
 
 
 def _number(name: str, value: str, kind: type) -> float | int:

@@ -10,7 +10,7 @@ import pytest
 
 from llamachat.engine.base import Delta, Finished, Loading, Notice, Reading, Request
 from llamachat.engine.ladder import Ladder, Rung
-from llamachat.errors import EngineDied, Interrupted, ModelError
+from llamachat.errors import EngineDied, Interrupted, LlamachatError, ModelError
 from llamachat.types import FinishReason, Message, Role
 
 QUESTION = Request((Message(Role.USER, "hi"),))
@@ -147,6 +147,12 @@ def test_an_interrupt_while_loading_gives_up_the_request_only(scripted):
     with pytest.raises(Interrupted):
         list(engine.reply(QUESTION))
     assert text_of(engine.reply(QUESTION)) == "Hello at 0.5"
+
+
+def test_a_fault_in_the_supervisor_reaches_the_caller_instead_of_a_hang(scripted, monkeypatch):
+    monkeypatch.setattr(Ladder, "remember", lambda *_: 1 / 0)
+    with pytest.raises(LlamachatError, match="ZeroDivisionError"):
+        list(scripted("crash-with-amx").reply(QUESTION))
 
 
 def test_notices_that_came_while_nobody_asked_are_shown_at_the_next_request(scripted):
