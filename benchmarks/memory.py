@@ -24,7 +24,7 @@ def measure(model: Path) -> list[Row]:
         chat = pexpect.spawn(LLAMACHAT, ["-m", str(model), "-n", "20", "-v"], env=variables, timeout=60)
         chat.expect("›")
         chat.send("Hello!\r")
-        chat.expect("tokens read")
+        chat.expect("reused")
         parent = chat.pid
         child = int(subprocess.check_output(["pgrep", "-P", str(parent)]).split()[0])
         parent_rss = _field(parent, "Rss")

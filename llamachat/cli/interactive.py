@@ -57,5 +57,5 @@ def _greet(screen: Screen, engine: EngineProcess) -> None:
     """Which model this is, how to get Llama 2, how to get help: three lines."""
     screen.line(f"llamachat {__version__} · {engine.options.name}", "bold")
     if engine.options.is_starter:
-        screen.line("A small starter model. For Llama 2, name a GGUF file: llamachat -m llama-2-7b-chat.Q4_K_M.gguf")
+        screen.line("A small starter model. For Llama 2: llamachat -m llama-2-7b-chat.Q4_K_M.gguf")
     screen.line("/help lists the commands, Ctrl-C stops an answer, Ctrl-D leaves.", "dim")

@@ -164,6 +164,7 @@ class Repl:
             self.say(remark, "dim")
         if self._last and self._shows_statistics:
             self.say(statistics(self._last), "dim")
+        self.screen.gap()
 
     def _take_unanswered(self) -> str:
         """The last message's text when it got no answer: it goes back to the prompt, to be changed."""

@@ -50,6 +50,11 @@ class Screen:
         finally:
             view.end()
 
+    def gap(self) -> None:
+        """A blank line after an answer, on a terminal; in plain words the next role is enough."""
+        if not self._plain and self._environment.stdout_is_terminal:
+            self._console.print()
+
 
 class AnswerView:
     """One answer as it comes."""

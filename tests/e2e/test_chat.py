@@ -41,11 +41,11 @@ def test_a_conversation_of_two_turns_evaluates_only_what_is_new(chat, starter, c
     terminal = chat("-m", str(starter), "-t", "0", "-n", "20", "-v", columns=columns)
     assert "llamachat" in terminal.wait_for_prompt()
     terminal.type("Name three colours.\r")
-    terminal.wait_for("tokens read", 1)
+    terminal.wait_for("reused", 1)
     assert "red" in terminal.text.lower()
     terminal.wait_for_prompt()
     terminal.type("And one more?\r")
-    second = terminal.wait_for("tokens read", 2)
+    second = terminal.wait_for("reused", 2)
     assert reused(second) >= 34 + 19  # the first prompt and its answer, but for the token never evaluated
     terminal.wait_for_prompt()
     terminal.type(CTRL_D)
@@ -70,7 +70,7 @@ def test_ctrl_c_stops_the_answer_keeps_it_and_the_chat_goes_on(chat, starter):
     terminal.type("/set max_tokens 5\r")
     terminal.wait_for("max_tokens = 5")
     terminal.type("Go on.\r/stats\r")
-    assert reused(terminal.wait_for("tokens read", 1)) > 40
+    assert reused(terminal.wait_for("reused", 1)) > 40
 
 
 def test_ctrl_c_before_the_first_word_gives_the_question_back(chat, starter):

@@ -1,0 +1,97 @@
+"""Every command in the README is run. What would never end, or take minutes, is adapted as the table says."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+COMMANDS = [
+    line
+    for block in re.findall(
+        r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+    for line in block.splitlines()
+]
+# As shown → as run here, and what its output must match.
+ADAPTED = {
+    "make chat": ("make -s chat ARGS='--version'", r"^llamachat \d"),
+    'echo "Name three colours." | make -s chat': (None, r"."),
+    "make test": ("make -s test ARGS='--version'", r"^pytest \d"),
+    "make lint": ("make -n lint", "ruff[\\s\\S]*mypy"),
+    "make bench": ("make -s bench ARGS='--help'", "rounds"),
+    "pip install '.[starter]'": ("pip install --dry-run --no-deps --no-build-isolation '.[starter]'", "llamachat-"),
+    "llamachat -m llama-2-7b-chat.Q4_K_M.gguf": (
+        "llamachat -m llama-2-7b-chat.Q4_K_M.gguf --dry-run hi",
+        r"\[INST\] hi",
+    ),
+}
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the README shows a POSIX shell")
+
+
+@pytest.fixture
+def folder(tmp_path, tiny_model):
+    """A checkout of somebody's with a change in it, the files that the README names beside it."""
+    shutil.copy(tiny_model, tmp_path / "llama-2-7b-chat.Q4_K_M.gguf")
+    (tmp_path / "notes.txt").write_text("We met on Monday and chose the blue one.\n")
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@localhost"]
+    for arguments in (["init", "-q"], ["add", "notes.txt"], ["commit", "-qm", "Notes"]):
+        subprocess.run([*git, *arguments], cwd=tmp_path, check=True)
+    (tmp_path / "notes.txt").write_text("We met on Tuesday and chose the blue one.\n")
+    return tmp_path
+
+
+def test_there_are_commands_to_run():
+    assert len(COMMANDS) >= 10
+    assert set(ADAPTED) <= set(COMMANDS), "the table names a command that the README has no more"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.timeout(600)
+def test_a_command_of_the_readme_runs(command, folder, tmp_path):
+    adapted, expected = ADAPTED.get(command, (None, r"\S"))
+    in_checkout = "make" in command or command.startswith("pip")
+    scripts = str(Path(sys.executable).parent)
+    done = subprocess.run(
+        ["sh", "-c", adapted or command],
+        cwd=ROOT if in_checkout else folder,
+        env={
+            **os.environ,
+            "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
+            "LLAMACHAT_HOME": str(tmp_path / "home"),
+            "LLAMACHAT_MAX_TOKENS": "5",
+        },
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(expected, done.stdout, re.MULTILINE), done.stdout
+
+
+def test_every_file_the_readme_links_to_is_there():
+    links = re.findall(r"\]\(((?!https?:)[^)#]+)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_every_option_in_the_docs_exists():
+    help_page = subprocess.run(
+        [sys.executable, "-m", "llamachat", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "COLUMNS": "200"},
+    ).stdout
+    for page in ("README.md", "docs/command-line.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        for option in set(re.findall(r"(?<=[\s`(])(?:--[a-z][a-z-]+)", text)):
+            assert option in help_page, f"{page}: {option}"
