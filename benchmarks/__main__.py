@@ -9,7 +9,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import engine, memory, startup
+from benchmarks import abort, engine, memory, startup
 from benchmarks.report import HEADER
 from llamachat import __version__
 
@@ -18,17 +18,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--model", type=Path, default=None, help="a GGUF; the starter model")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--only", choices=("engine", "startup", "memory"))
+    parser.add_argument("--only", choices=("engine", "abort", "startup", "memory"))
     arguments = parser.parse_args()
     model = arguments.model or _starter()
     parts = {
         "engine": lambda: engine.measure(model, arguments.rounds),
+        "abort": lambda: abort.measure(model, 2 * arguments.rounds, bar=200 if model.stat().st_size > 3e9 else 100),
         "startup": lambda: startup.measure(model, arguments.rounds),
         "memory": lambda: memory.measure(model),
     }
-    print(
-        f"llamachat {__version__}, {datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, Python {platform.python_version()}"
-    )
+    python = f"Python {platform.python_version()}"
+    print(f"llamachat {__version__}, {datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {python}")
     print(f"\n{HEADER}")
     missed = 0
     for name, measure in parts.items():

@@ -27,14 +27,14 @@ def measure(model: Path, rounds: int) -> list[Row]:
         for _ in range(rounds):
             result, job = _ours(model, Path(folder))
             ours.append(result)
-            for flash_attention in theirs:
-                theirs[flash_attention].append(_bare({**job, "flash_attention": flash_attention}))
-    # the bare loop with its best settings: with or without flash attention, whichever is faster at each
-    decode = [
-        o["decode_tps"] / max(_rate(t[i], "n_decoded", "decode") for t in theirs.values()) for i, o in enumerate(ours)
-    ]
-    prefill = [min(t[i]["prefill"] for t in theirs.values()) / o["prefill"] for i, o in enumerate(ours)]
-    second = [o["follow_up"] / min(t[i]["follow_up"] for t in theirs.values()) for i, o in enumerate(ours)]
+            for flash_attention, results in theirs.items():
+                results.append(_bare({**job, "flash_attention": flash_attention}))
+    # The bare loop's best settings are one configuration: the faster at both together, as a chat uses them.
+    best = min(theirs.values(), key=lambda results: median(r["prefill"] + r["decode"] for r in results))
+    pairs = list(zip(ours, best, strict=True))
+    decode = [mine["decode_tps"] / (bare["n_decoded"] / bare["decode"]) for mine, bare in pairs]
+    prefill = [bare["prefill"] / mine["prefill"] for mine, bare in pairs]
+    second = [mine["follow_up"] / bare["follow_up"] for mine, bare in pairs]
     name = model.stem
     tokens = f"{median(o['decode_tps'] for o in ours):.1f} tokens/s"
     reading = f"{N_PROMPT / median(o['prefill'] for o in ours):.0f} tokens/s"
@@ -51,10 +51,6 @@ def measure(model: Path, rounds: int) -> list[Row]:
             waiting,
         ),
     ]
-
-
-def _rate(result: dict, tokens: str, seconds: str) -> float:
-    return result[tokens] / result[seconds]
 
 
 def _ours(model: Path, folder: Path) -> tuple[dict, dict]:

@@ -12,7 +12,7 @@ from benchmarks.report import Row
 from benchmarks.startup import LLAMACHAT
 
 _MIB = 1 << 20
-_BUFFERS = re.compile(r"(\S+)\s+(?:model|KV|output|compute) buffer size\s*=\s*([\d.]+) MiB")
+_BUFFERS = re.compile(r"(\S+)\s+(?:model|KV) buffer size\s*=\s*([\d.]+) MiB")
 
 
 def measure(model: Path) -> list[Row]:
@@ -21,7 +21,9 @@ def measure(model: Path) -> list[Row]:
 
     with tempfile.TemporaryDirectory() as home:
         variables = {**os.environ, "LLAMACHAT_HOME": home}
-        chat = pexpect.spawn(LLAMACHAT, ["-m", str(model), "-n", "20", "-v"], env=variables, timeout=60)
+        chat = pexpect.spawn(
+            LLAMACHAT, ["-m", str(model), "-n", "20", "-v"], env=variables, timeout=60, encoding="utf-8"
+        )
         chat.expect("›")
         chat.send("Hello!\r")
         chat.expect("reused")
@@ -45,6 +47,10 @@ def _field(pid: int, name: str) -> int:
 
 
 def _buffers(log: Path) -> int:
-    """Bytes that llama.cpp allocated, by its own log; mapped weights are not anonymous and don't count."""
+    """Bytes of repacked weights and KV cache, by llama.cpp's own log: these are touched when they are made.
+
+    Of the compute buffers only a part is ever touched; that part counts as ours, so the figure is an upper bound.
+    Mapped weights are not anonymous and don't count.
+    """
     found = _BUFFERS.findall(log.read_text())
     return sum(int(float(size) * _MIB) for name, size in found if "Mapped" not in name)

@@ -20,7 +20,10 @@ WORDS = "Write one short sentence about the sea for me now."
 def measure(model: Path, rounds: int) -> list[Row]:
     typer = ["-c", "import typer"]
     line_editor = ["-c", "import prompt_toolkit, rich.console"]
-    bare = ["-c", _BARE, str(model)]
+    prompt = subprocess.check_output(
+        [LLAMACHAT, "-m", str(model), "--dry-run", WORDS], stdin=subprocess.DEVNULL, text=True
+    )
+    bare = ["-c", _BARE, str(model), prompt.removesuffix("\n")]
     return [
         _row("llamachat --version", "import typer", rounds, 2.0, lambda: _wall([LLAMACHAT, "--version"]), typer),
         _row("llamachat --help", "import typer", rounds, 3.0, lambda: _wall([LLAMACHAT, "--help"]), typer),
@@ -95,7 +98,7 @@ params = c.llama_context_default_params()
 params.n_ctx = 0
 params.n_threads = params.n_threads_batch = {os.cpu_count()}
 context = c.llama_init_from_model(model, params)
-text = b"<|im_start|>user\\n{WORDS}<|im_end|>\\n<|im_start|>assistant\\n"
+text = sys.argv[2].encode()
 tokens = (ctypes.c_int32 * 200)()
 n = c.llama_tokenize(c.llama_model_get_vocab(model), text, len(text), tokens, 200, False, True)
 assert c.llama_decode(context, c.llama_batch_get_one(tokens, n)) == 0

@@ -35,7 +35,7 @@ MAY_IMPORT = {
 
 # Each third-party library, and the one place that may import it.
 HOMES = {
-    "llama_cpp": {"llama.lib"},
+    "llama_cpp": {"llama.lib", "build.selfcheck"},
     "psutil": {"llama.machine"},
     "jinja2": {"formats.jinja"},
     "msgspec": {"engine", "cli"},
@@ -60,6 +60,8 @@ def imports(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "import_module":
+            yield from (str(argument.value) for argument in node.args if isinstance(argument, ast.Constant))
 
 
 def own_imports(path: Path) -> set[str]:
@@ -70,7 +72,7 @@ def own_imports(path: Path) -> set[str]:
 
 
 def rule_for(module: str) -> set[str]:
-    return MAY_IMPORT[module] if module in MAY_IMPORT else MAY_IMPORT[module.split(".")[0]]
+    return MAY_IMPORT[module] if module in MAY_IMPORT else MAY_IMPORT[module.split(".", maxsplit=1)[0]]
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)

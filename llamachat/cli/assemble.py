@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 from llamachat.chat.turn import Settings
@@ -12,10 +13,13 @@ from llamachat.environment import Environment
 from llamachat.models import library
 from llamachat.types import LoadOptions
 
+Child = subprocess.Popen[bytes]
 
-def make_engine(options: ChatOptions, environment: Environment, model: str | None = None) -> EngineProcess:
-    """An engine for the model that is wanted, not started. Raises ModelError."""
-    environment.paths.make()
+
+def make_engine(
+    options: ChatOptions, environment: Environment, *, child: Child | None = None, model: str | None = None
+) -> EngineProcess:
+    """An engine for the model that is wanted, in `child` if there is one already. Raises ModelError."""
     found = library.find(model or options.model, Path.cwd())
     load = LoadOptions(
         path=str(found.path),
@@ -29,7 +33,11 @@ def make_engine(options: ChatOptions, environment: Environment, model: str | Non
         sampling=found.sampling,
     )
     return EngineProcess(
-        load, log=environment.paths.engine_log, ladder=Ladder(environment.paths.ladder), family=found.family
+        load,
+        log=environment.paths.engine_log,
+        ladder=Ladder(environment.paths.ladder),
+        family=found.family,
+        started=child,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from llamachat import __version__
 from llamachat.chat.conversation import Conversation
-from llamachat.cli.assemble import make_engine, make_settings
+from llamachat.cli.assemble import Child, make_engine, make_settings
 from llamachat.cli.faults import log_fault
 from llamachat.cli.options import ChatOptions
 from llamachat.engine.process import EngineProcess
@@ -18,10 +18,10 @@ from llamachat.ui.screen import Screen
 from llamachat.ui.terminal import collecting_keys
 
 
-def run(options: ChatOptions, environment: Environment) -> int:
+def run(options: ChatOptions, environment: Environment, child: Child) -> int:
     """Chat until the user leaves; the exit code."""
     plain = options.plain or environment.wants_plain
-    engine = make_engine(options, environment)
+    engine = make_engine(options, environment, child=child)
     engine.start()  # it loads while the line editor is set up
     screen = Screen(environment, quiet=options.quiet, plain=plain)
     repl = Repl(
@@ -29,7 +29,7 @@ def run(options: ChatOptions, environment: Environment) -> int:
         Conversation(options.system),
         make_settings(options),
         screen,
-        make_engine=lambda name: make_engine(options, environment, name),
+        make_engine=lambda name: make_engine(options, environment, model=name),
         log_fault=lambda error: log_fault(error, environment.paths),
         show_statistics=options.verbose,
     )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import traceback
 from contextlib import suppress
 
 from llamachat import __version__
 from llamachat.cli.faults import log_fault
+from llamachat.cli.options import ChatOptions
+from llamachat.engine.launch import discard, launch
 from llamachat.environment import Environment
 from llamachat.errors import ExitCode, Interrupted, LlamachatError, UsageError
 
@@ -49,18 +52,32 @@ def _dispatch(arguments: list[str], environment: Environment) -> int:
         raise UsageError(
             f"this version has no command {word!r}.", f"To ask a question that begins so: llamachat -- {word} …"
         )
-    from llamachat.cli.parse import parse  # noqa: PLC0415  typer costs more than --version may
-
-    options = parse(arguments)
-    if options is None:
+    if {"--help", "--version"} & set(_before_prompt(arguments)):
+        _parse(arguments)
         return ExitCode.DONE
-    from llamachat.cli import oneshot  # noqa: PLC0415
+    environment.paths.make()
+    child = launch(environment.paths.engine_log)  # llama.cpp is loaded while the libraries here are
+    try:
+        options = _parse(arguments)
+        return ExitCode.DONE if options is None else _chat(options, environment, child)
+    finally:
+        discard(child)
+
+
+def _parse(arguments: list[str]) -> ChatOptions | None:
+    from llamachat.cli.parse import parse  # noqa: PLC0415  typer, 60 ms
+
+    return parse(arguments)
+
+
+def _chat(options: ChatOptions, environment: Environment, child: subprocess.Popen[bytes]) -> int:
+    from llamachat.cli import oneshot  # noqa: PLC0415  msgspec, 40 ms
 
     if oneshot.is_wanted(options, environment):
-        return oneshot.run(options, environment)
-    from llamachat.cli import interactive  # noqa: PLC0415  prompt_toolkit
+        return oneshot.run(options, environment, child)
+    from llamachat.cli import interactive  # noqa: PLC0415  prompt_toolkit, 120 ms
 
-    return interactive.run(options, environment)
+    return interactive.run(options, environment, child)
 
 
 def _report(error: LlamachatError, arguments: list[str], environment: Environment) -> int:

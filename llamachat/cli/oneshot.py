@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from llamachat.chat.conversation import Conversation
 from llamachat.chat.turn import answer_despite_crash
-from llamachat.cli.assemble import make_engine, make_settings
+from llamachat.cli.assemble import Child, make_engine, make_settings
 from llamachat.cli.options import ChatOptions
 from llamachat.cli.output import encode_answer, write_json
 from llamachat.cli.prompt import Prompt, read
@@ -24,9 +24,9 @@ def is_wanted(options: ChatOptions, environment: Environment) -> bool:
     return bool(given) or not environment.stdin_is_terminal
 
 
-def run(options: ChatOptions, environment: Environment) -> int:
+def run(options: ChatOptions, environment: Environment, child: Child) -> int:
     """Answer once; the exit code."""
-    engine = make_engine(options, environment)
+    engine = make_engine(options, environment, child=child)
     try:
         engine.start()  # it loads while the input is read
         prompt = read(options, environment)

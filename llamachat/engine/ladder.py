@@ -75,7 +75,7 @@ def next_rung(rung: Rung, hello: Hello) -> Rung | None:
     useful = {
         Rung.NO_AMX: "AMX" in hello.extra_buffers,
         Rung.NO_EXTRA_BUFFERS: bool(hello.extra_buffers),
-        Rung.NO_FLASH_ATTENTION: hello.has_gpu,
+        Rung.NO_FLASH_ATTENTION: hello.flash_attention,
         Rung.NO_GPU: hello.has_gpu,
     }
     return next((safer for safer in Rung if safer > rung and useful[safer]), None)

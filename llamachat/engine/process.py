@@ -18,12 +18,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import IO
 
 import msgspec
 
 from llamachat.engine.base import Delta, Event, Finished, Loading, Notice, Reading, Rendered, Request
 from llamachat.engine.ladder import Ladder, Rung, apply, describe_exit, is_native_crash, next_rung, notice
+from llamachat.engine.launch import WORKER, launch
 from llamachat.engine.protocol import (
     Cancel,
     Done,
@@ -56,11 +56,8 @@ from llamachat.errors import (
 )
 from llamachat.types import ContextUse, FinishReason, LoadOptions, Message, ModelInfo, Sampling, Timings, Usage
 
-WORKER = (sys.executable, "-P", "-m", "llamachat.engine")
 _PATIENCE = 2.0  # seconds for a cancelled request to end before the engine is killed
 _POLL = 0.2 if sys.platform == "win32" else None  # a wait without a limit is deaf to Ctrl-C on Windows
-_FOREIGN = ("OMP_", "GOMP_", "KMP_")  # a user's OpenMP settings can make decoding 3 times slower
-_LOG_BYTES = 1 << 20
 _STARTS = 2  # tries at one rung when the child ends for a reason that is not its own code
 
 
@@ -84,12 +81,19 @@ _MakeFrame = Callable[[ModelInfo], Frame | None]
 class EngineProcess:
     """An `Engine` (base.py) in a child process, which starts with `start` or the first request.
 
-    `log` gets what native code prints. `command` starts the child; the log's path is added to it.
-    `family` is the kind of model for which the ladder remembers what works.
+    `log` gets what native code prints. `command` starts a child (launch.py); `started` is the first one, if
+    it was started already. `family` is the kind of model for which the ladder remembers what works.
     """
 
     def __init__(
-        self, options: LoadOptions, *, log: Path, ladder: Ladder, family: str = "", command: Sequence[str] = WORKER
+        self,
+        options: LoadOptions,
+        *,
+        log: Path,
+        ladder: Ladder,
+        family: str = "",
+        command: Sequence[str] = WORKER,
+        started: subprocess.Popen[bytes] | None = None,
     ) -> None:
         self.options = options
         self.loading = Loading(0, 0)
@@ -98,6 +102,7 @@ class EngineProcess:
         self._ladder = ladder
         self._family = family
         self._command = tuple(command)
+        self._started = started
         self._items: queue.SimpleQueue[_Item] = queue.SimpleQueue()
         self._ids = itertools.count(1)
         self._supervisor: threading.Thread | None = None
@@ -292,7 +297,8 @@ class EngineProcess:
     def _run_child(self) -> str:
         """One child from start to end. Returns how it ended, in words."""
         self._hello, self._proven = None, False
-        child = self._child = self._spawn()
+        started, self._started = self._started, None
+        child = self._child = started or launch(self._log, self._command)
         if self._closed:  # while it was being started
             self._close_pipe(child)
         assert child.stdout is not None
@@ -310,18 +316,6 @@ class EngineProcess:
             child.stdout.close()
             self._close_pipe(child)
         return describe_exit(child.wait())
-
-    def _spawn(self) -> subprocess.Popen[bytes]:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
-        environment["GGML_NO_BACKTRACE"] = "1"  # it would start a debugger, which prints for seconds
-        with _open_log(self._log) as log:
-            return subprocess.Popen(
-                [*self._command, str(self._log)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env=environment,
-            )
 
     def _receive(self, frame: Frame) -> None:
         match frame:
@@ -405,11 +399,3 @@ def _error(frame: Failed) -> LlamachatError:
         ExitCode.ENGINE: EngineDied,
     }
     return kinds.get(frame.code, LlamachatError)(frame.message, frame.hint)
-
-
-def _open_log(path: Path) -> IO[bytes]:
-    """The log, for appending, readable by its owner alone; begun anew when it has grown large."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    too_large = path.exists() and path.stat().st_size > _LOG_BYTES
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | (os.O_TRUNC if too_large else 0)
-    return os.fdopen(os.open(path, flags, 0o600), "ab")

@@ -93,11 +93,12 @@ class Cancel(Frame, frozen=True):
 
 
 class Hello(Frame, frozen=True):
-    """The engine runs: which llama.cpp, which extra buffer types, whether a GPU."""
+    """The engine runs: which llama.cpp, which extra buffer types, whether a GPU, whether flash attention pays."""
 
     build: str
     extra_buffers: tuple[str, ...]
     has_gpu: bool
+    flash_attention: bool
 
 
 class LoadProgress(Frame, frozen=True):

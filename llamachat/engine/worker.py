@@ -6,7 +6,9 @@ who asked, or what becomes of an answer.
 
 from __future__ import annotations
 
+import importlib
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Sequence
@@ -37,6 +39,7 @@ from llamachat.engine.text import AnswerText
 from llamachat.errors import ContextOverflow, ExitCode, ForbiddenTag, LlamachatError
 from llamachat.formats import choose
 from llamachat.formats.base import Format
+from llamachat.llama import machine
 from llamachat.llama.generate import generate
 from llamachat.llama.lib import AbortFlag, C, ExtraBuffers, Log, build_description, check_abi, devices
 from llamachat.llama.model import Model
@@ -80,12 +83,14 @@ class Worker:
         """Bring llama.cpp up and say hello."""
         self.abort = AbortFlag()
         self._channel = channel
+        threading.Thread(target=_import_ahead, daemon=True).start()
         self._log = Log(_write_log)
         self._ready: Ready | None = None
         check_abi()
         C.llama_backend_init()
         has_gpu = any(device.is_gpu for device in devices())
-        channel.send(Hello(build_description(), tuple(ExtraBuffers().names()), has_gpu))
+        flash_attention = has_gpu or machine.flash_attention_pays()
+        channel.send(Hello(build_description(), tuple(ExtraBuffers().names()), has_gpu, flash_attention))
 
     def run(self, jobs: Jobs) -> None:
         while True:
@@ -216,6 +221,12 @@ class Answer:
             ),
             self._ready.context(self._n_prompt + self._text.n_tokens),
         )
+
+
+def _import_ahead() -> None:
+    """Load what is needed after the weights while those are being loaded: 100 ms of imports."""
+    for module in ("psutil", "llamachat.formats.template"):
+        importlib.import_module(module)
 
 
 def _build_format(name: str, model: Model) -> Format:

@@ -6,13 +6,12 @@ Reads the operating system; decides nothing about a model beyond the arithmetic 
 from __future__ import annotations
 
 import os
+import platform
 import re
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-
-import psutil
 
 _MIB = 1 << 20
 _CONTEXT_STEP = 256  # llama.cpp pads a context to this
@@ -34,6 +33,8 @@ def thread_count(root: Path = Path("/"), allowed: Iterable[int] | None = None) -
         return max(1, min(cores, int(quota)) if quota else cores)
     if sys.platform == "darwin" and (count := _sysctl("hw.perflevel0.physicalcpu")):
         return count
+    import psutil  # noqa: PLC0415  30 ms that Linux and macOS do not need here
+
     return psutil.cpu_count(logical=False) or os.cpu_count() or 1
 
 
@@ -91,6 +92,8 @@ def _cgroup_folders(root: Path) -> list[Path]:
 
 def available_memory(root: Path = Path("/")) -> int:
     """Bytes a new process can take without pushing others out, within the cgroup's limit."""
+    import psutil  # noqa: PLC0415  imported ahead by the engine, beside the weights
+
     available = int(psutil.virtual_memory().available)
     for folder in _cgroup_folders(root):
         for limit, used in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
@@ -125,6 +128,16 @@ def fit_gpu_layers(n_layers: int, weight_bytes: int, kv_bytes: int, free_bytes: 
     room = sum(max(0, free - _VRAM_RESERVE) for free in free_bytes)
     per_layer = (weight_bytes + kv_bytes) / (n_layers + 1)
     return min(n_layers + 1, int(room / per_layer))
+
+
+def flash_attention_pays(root: Path = Path("/")) -> bool:
+    """Whether flash attention speeds up decoding on this CPU: not on Intel's.
+
+    Measured with SmolLM2-135M and 2 threads, ms a token with and without it: Sapphire Rapids at 1,000 tokens of
+    context 16.8 and 7.6; EPYC (Zen 4) at 1,000 11.2 and 11.4, at 3,000 18.5 and 22.0.
+    """
+    vendor = re.search(r"^vendor_id\s*:\s*(\S+)", _read(root / "proc/cpuinfo"), re.MULTILINE)
+    return "intel" not in (vendor[1] if vendor else platform.processor()).lower()
 
 
 def _sysctl(name: str) -> int:

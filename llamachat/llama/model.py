@@ -140,8 +140,9 @@ class Model:
 
     @property
     def uses_flash_attention(self) -> bool:
-        """On a GPU, and where a quantised V cache needs it; on a CPU it slows decoding at depth."""
-        return self.options.kv_type != "f16" or (self.n_gpu_layers > 0 and self.options.use_flash_attention)
+        """Where a quantised V cache needs it, on a GPU, and on a CPU where it pays."""
+        pays = self.n_gpu_layers > 0 or machine.flash_attention_pays()
+        return self.options.kv_type != "f16" or (pays and self.options.use_flash_attention)
 
     def context_size(self) -> int:
         """The context in tokens: asked for, or what the model was trained on, or what memory allows."""

@@ -5,12 +5,30 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from llamachat.errors import UsageError
+from llamachat.ui.screen import Screen
 
-if TYPE_CHECKING:
-    from llamachat.ui.repl import Repl
+
+class Chat(Protocol):
+    """What a command can do with the chat; `ui/chat.py` does it."""
+
+    screen: Screen
+
+    def leave(self) -> None: ...
+
+    def start_over(self) -> None: ...
+
+    def retry(self) -> None: ...
+
+    def set_system(self, text: str) -> None: ...
+
+    def set_model(self, name: str) -> None: ...
+
+    def set_value(self, name: str, value: str) -> None: ...
+
+    def show_statistics(self, text: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +38,7 @@ class Command:
     name: str
     arguments: str
     help: str
-    run: Callable[[Repl, str], None]
+    run: Callable[[Chat, str], None]
 
 
 def find(word: str) -> Command:
@@ -35,38 +53,38 @@ def find(word: str) -> Command:
     raise UsageError(f"there is no command /{word}.", advice)
 
 
-def _help(repl: Repl, _: str) -> None:
-    repl.screen.table((f"/{command.name} {command.arguments}", command.help) for command in COMMANDS)
-    repl.screen.table(KEYS)
+def _help(chat: Chat, _: str) -> None:
+    chat.screen.table((f"/{command.name} {command.arguments}", command.help) for command in COMMANDS)
+    chat.screen.table(KEYS)
 
 
-def _exit(repl: Repl, _: str) -> None:
-    repl.leave()
+def _exit(chat: Chat, _: str) -> None:
+    chat.leave()
 
 
-def _new(repl: Repl, _: str) -> None:
-    repl.start_over()
+def _new(chat: Chat, _: str) -> None:
+    chat.start_over()
 
 
-def _system(repl: Repl, text: str) -> None:
-    repl.set_system(text)
+def _system(chat: Chat, text: str) -> None:
+    chat.set_system(text)
 
 
-def _model(repl: Repl, name: str) -> None:
-    repl.set_model(name)
+def _model(chat: Chat, name: str) -> None:
+    chat.set_model(name)
 
 
-def _set(repl: Repl, text: str) -> None:
+def _set(chat: Chat, text: str) -> None:
     name, _, value = text.partition(" ")
-    repl.set_value(name, value.strip())
+    chat.set_value(name, value.strip())
 
 
-def _stats(repl: Repl, text: str) -> None:
-    repl.show_statistics(text)
+def _stats(chat: Chat, text: str) -> None:
+    chat.show_statistics(text)
 
 
-def _retry(repl: Repl, _: str) -> None:
-    repl.retry()
+def _retry(chat: Chat, _: str) -> None:
+    chat.retry()
 
 
 COMMANDS = (

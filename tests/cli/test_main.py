@@ -8,6 +8,12 @@ import pytest
 
 from llamachat import __version__
 
+OPTIONS = """
+    -m --model --format -s --system -f --file --messages -t --temperature --top-p --top-k --min-p --repeat-penalty
+    --seed -n --max-tokens --stop --ctx-size --threads --gpu-layers --kv-type --json --no-stream --plain --raw-tags
+    --dry-run -q --quiet -v --verbose --debug --version
+"""
+
 
 def test_the_version(run):
     for arguments in (["--version"], ["-q", "--version"]):
@@ -134,9 +140,5 @@ def test_the_help_names_every_option_of_the_contract_that_exists(run):
         check=True,
         env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
     ).stdout
-    for option in (
-        "-m --model --format -s --system -f --file --messages -t --temperature --top-p --top-k --min-p --repeat-penalty "
-        "--seed -n --max-tokens --stop --ctx-size --threads --gpu-layers --kv-type --json --no-stream --plain --raw-tags "
-        "--dry-run -q --quiet -v --verbose --debug --version"
-    ).split():
+    for option in OPTIONS.split():
         assert option in shown

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +15,7 @@ ANY_TEXT = st.text(alphabet=st.characters(codec="utf-8"), max_size=60)
 def cut(data, points):
     """`data` in pieces, cut at the given places."""
     edges = sorted({0, len(data), *(point % (len(data) + 1) for point in points)})
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(edges)]
 
 
 @given(ANY_TEXT, st.lists(st.integers(0, 1000)))

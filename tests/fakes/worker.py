@@ -76,7 +76,7 @@ def main() -> None:
     if scenario == "garbage":
         os.write(1, b"Segmentation fault\n")
         time.sleep(10)
-    send(Hello("fake", ("AMX", "CPU_REPACK"), has_gpu=False))
+    send(Hello("fake", ("AMX", "CPU_REPACK"), has_gpu=False, flash_attention=False))
     while (frame := reader.next()) is not None:
         match frame:
             case Load(options):

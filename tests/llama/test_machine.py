@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from llamachat.llama.machine import available_memory, fit_context, fit_gpu_layers, parse_cpu_list, thread_count
+from llamachat.llama.machine import (
+    available_memory,
+    fit_context,
+    fit_gpu_layers,
+    flash_attention_pays,
+    parse_cpu_list,
+    thread_count,
+)
 
 
 def machine(root: Path, files: dict[str, str]) -> Path:
@@ -70,6 +77,12 @@ def test_the_quota_of_cgroup_version_1_counts_too(tmp_path):
 
 def test_a_machine_without_topology_uses_every_cpu_it_may(tmp_path):
     assert thread_count(tmp_path, range(3)) == 3
+
+
+@pytest.mark.parametrize(("vendor", "pays"), [("GenuineIntel", False), ("AuthenticAMD", True)])
+def test_flash_attention_pays_on_cpus_where_it_was_measured_to(tmp_path, vendor, pays):
+    root = machine(tmp_path, {"proc/cpuinfo": f"processor : 0\nvendor_id\t: {vendor}\nmodel name : x\n"})
+    assert flash_attention_pays(root) is pays
 
 
 def test_the_kernels_cpu_lists():

@@ -1,0 +1,45 @@
+"""Starts the engine's process. Imports next to nothing: it is called before the command line is understood,
+so that the child loads llama.cpp meanwhile.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+WORKER = (sys.executable, "-P", "-m", "llamachat.engine")
+_FOREIGN = ("OMP_", "GOMP_", "KMP_")  # a user's OpenMP settings can make decoding 3 times slower
+_LOG_BYTES = 1 << 20
+
+
+def launch(log: Path, command: Sequence[str] = WORKER) -> subprocess.Popen[bytes]:
+    """A child with pipes for frames, its stderr in `log`, whose path is added to `command`. It waits for a Load."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+    environment["GGML_NO_BACKTRACE"] = "1"  # it would start a debugger, which prints for seconds
+    with _open_log(log) as stderr:
+        return subprocess.Popen(
+            [*command, str(log)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, env=environment
+        )
+
+
+def discard(child: subprocess.Popen[bytes]) -> None:
+    """End a child at once, if it is still there, and close its pipes."""
+    child.kill()
+    child.wait()
+    for pipe in (child.stdin, child.stdout):
+        if pipe is not None:
+            with suppress(OSError):
+                pipe.close()
+
+
+def _open_log(path: Path) -> IO[bytes]:
+    """The log, for appending, readable by its owner alone; begun anew when it has grown large."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    too_large = path.exists() and path.stat().st_size > _LOG_BYTES
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | (os.O_TRUNC if too_large else 0)
+    return os.fdopen(os.open(path, flags, 0o600), "ab")
