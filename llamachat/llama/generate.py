@@ -15,7 +15,7 @@ def generate(
 ) -> FinishReason:
     """Hand each token of the answer to `take` until the vocabulary, the limit, the context or `take` ends it.
 
-    The session holds the prompt, evaluated. A token is handed out before it is evaluated, so the last one
+    The session holds the prompt, evaluated; prompt and answer together fill at most the context. A token is handed out before it is evaluated, so the last one
     is never in the KV cache. `take` returns False to end the answer. Raises Aborted when the flag is raised.
     """
     n_tokens = 0
@@ -24,6 +24,6 @@ def generate(
         if vocabulary.is_end(token) or not take(token):
             return FinishReason.STOP
         n_tokens += 1
-        if n_tokens == limit or session.is_full:
+        if n_tokens == limit or session.n_free <= 1:
             return FinishReason.LENGTH
         session.append(token)

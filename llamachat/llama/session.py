@@ -53,9 +53,9 @@ class Session:
         C.llama_free(self.context)
 
     @property
-    def is_full(self) -> bool:
-        """Whether there is no room for one more token."""
-        return len(self.tokens) >= self.n_ctx
+    def n_free(self) -> int:
+        """Tokens that still fit."""
+        return self.n_ctx - len(self.tokens)
 
     def sync(self, tokens: Sequence[int], *, exact: bool = False, on_progress: OnProgress | None = None) -> int:
         """Make the KV cache hold `tokens`, with the logits of the last one ready; returns how many were reused.
@@ -83,7 +83,7 @@ class Session:
         return min(n_common, self._n_on_grid) // self.chunk * self.chunk if exact else n_common
 
     def append(self, token: int) -> None:
-        """Evaluate one more token. Raises Aborted or DecodeFault; needs room (`is_full`)."""
+        """Evaluate one more token. Raises Aborted or DecodeFault; needs room (`n_free`)."""
         self._one[0] = token
         self._decode(self._batch_of_one, (token,))
 

@@ -124,9 +124,9 @@ def test_a_prompt_that_leaves_no_room_is_refused_and_changes_nothing(session):
 
 def test_the_context_can_be_filled_to_the_last_token(session):
     session.sync([5] * 255)
-    assert not session.is_full
+    assert session.n_free == 1
     session.append(6)
-    assert session.is_full
+    assert session.n_free == 0
     assert position(session) == 256
 
 
