@@ -63,7 +63,7 @@ def answer_despite_crash(conversation: Conversation, engine: Engine, settings: S
     except EngineDied as error:
         if not conversation.has_answer:
             raise
-        yield Notice(f"{error.message[0].upper()}{error.message[1:]} The answer goes on.")
+        yield Notice(f"{error.message} It was started again, and the answer goes on.")
         request = settings.request(conversation.messages(), open_answer=True)
         yield from _stream(conversation, engine.reply(request))
 

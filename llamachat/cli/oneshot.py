@@ -71,6 +71,7 @@ def _answer(prompt: Prompt, options: ChatOptions, environment: Environment, engi
                     if not options.json:
                         writer.write(event.text)
                 case Notice():
+                    writer.break_line()
                     status.notice(event.text)
                 case Finished():
                     finished = event

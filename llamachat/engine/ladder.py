@@ -39,10 +39,10 @@ class Rung(IntEnum):
 
 
 _COSTS = {
-    Rung.NO_AMX: "AMX, prompts are read up to 4 times slower",
-    Rung.NO_EXTRA_BUFFERS: "repacked weights, answers come up to 1.6 times slower",
-    Rung.NO_FLASH_ATTENTION: "flash attention, long conversations are slower and take more memory",
-    Rung.NO_GPU: "the GPU, everything is many times slower",
+    Rung.NO_AMX: "without AMX: prompts are read up to 4 times slower",
+    Rung.NO_EXTRA_BUFFERS: "without repacked weights: answers come up to 1.6 times slower",
+    Rung.NO_FLASH_ATTENTION: "without flash attention: long conversations are slower and take more memory",
+    Rung.NO_GPU: "without the GPU: everything is many times slower",
 }
 
 
@@ -84,8 +84,8 @@ def next_rung(rung: Rung, hello: Hello) -> Rung | None:
 def notice(rung: Rung) -> str:
     """The one line that says what happened, what it costs and what mends it."""
     return (
-        f"This build of llama.cpp crashes on this machine; without {_COSTS[rung]}. "
-        f"To build it anew: {Path(sys.executable)} -m llamachat.build"
+        f"This build of llama.cpp crashes on this machine and now runs {_COSTS[rung]}. "
+        f"To build it anew: {sys.executable} -m llamachat.build"
     )
 
 

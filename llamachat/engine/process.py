@@ -351,7 +351,7 @@ class EngineProcess:
             self._killed = False
             return _Died(by_us=True)
         if self._proven:
-            return _Died(EngineDied(f"the engine crashed ({fault}) and starts again; what it said is kept.", log))
+            return _Died(EngineDied(f"the engine crashed ({fault}).", log))
         self._n_failed_starts += 1
         safer = next_rung(self._rung, self._hello) if self._hello and is_native_crash(fault) else None
         if safer is not None:

@@ -15,8 +15,9 @@ def generate(
 ) -> FinishReason:
     """Hand each token of the answer to `take` until the vocabulary, the limit, the context or `take` ends it.
 
-    The session holds the prompt, evaluated; prompt and answer together fill at most the context. A token is handed out before it is evaluated, so the last one
-    is never in the KV cache. `take` returns False to end the answer. Raises Aborted when the flag is raised.
+    The session holds the prompt, evaluated; prompt and answer together fill at most the context. A token is
+    handed out before it is evaluated, so the last one is never in the KV cache. `take` returns False to end
+    the answer. Raises Aborted when the flag is raised.
     """
     n_tokens = 0
     while True:

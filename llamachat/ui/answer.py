@@ -20,12 +20,18 @@ class AnswerWriter:
         self._stream = stream
         self._held = ""
         self._ended = False
+        self._is_mid_line = False
 
     def write(self, text: str) -> None:
         text = self._held + text
         kept = text.rstrip("\n") if self._stream else ""
         self._held = text[len(kept) :]
         self._put(kept)
+
+    def break_line(self) -> None:
+        """Something else comes on the terminal: let it begin on a line of its own. In a pipe nothing changes."""
+        if self._is_terminal and self._is_mid_line:
+            self._put("\n")
 
     def end(self) -> None:
         """Close the answer, however it ended. Calling it again does nothing."""
@@ -35,6 +41,7 @@ class AnswerWriter:
 
     def _put(self, text: str) -> None:
         if text:
+            self._is_mid_line = not text.endswith("\n")
             shown = sanitise(text) if self._is_terminal else text
             self._stdout.write(shown.encode(self._encoding, "replace"))
             self._stdout.flush()

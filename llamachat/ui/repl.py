@@ -8,7 +8,7 @@ from llamachat.chat import turn
 from llamachat.chat.conversation import Conversation
 from llamachat.chat.turn import Settings
 from llamachat.engine.base import Engine, Event, Finished
-from llamachat.errors import Interrupted, LlamachatError, UsageError
+from llamachat.errors import EngineDied, Interrupted, LlamachatError, UsageError
 from llamachat.types import FinishReason
 from llamachat.ui import commands
 from llamachat.ui import settings as adjustable
@@ -81,6 +81,8 @@ class Repl:
                 self._ask(text.removeprefix("/") if text.startswith("//") else text)
         except Interrupted:
             pass
+        except EngineDied as error:
+            self.say(f"{error} It starts again; what was said is kept. /retry asks once more.", "red")
         except LlamachatError as error:
             self.say(str(error), "red")
         except Exception as error:  # the boundary of a turn: a fault of ours must not end the chat

@@ -70,6 +70,7 @@ class AnswerView:
             case Loading() | Reading():
                 self._status.progress(event)
             case Notice():
+                self._writer.break_line()
                 self._status.notice(event.text)
             case Delta():
                 self._write(event.text)

@@ -108,7 +108,9 @@ def test_a_one_shot_goes_on_after_a_crash_where_it_stopped():
     assert engine.requests[1].open_answer
     assert engine.requests[1].messages[-1].content == "Hel"
     assert conversation.turns[1].message.tokens is None  # the ids are of the second half only
-    assert [event.text for event in events if isinstance(event, Notice)] == ["The engine crashed. The answer goes on."]
+    assert [event.text for event in events if isinstance(event, Notice)] == [
+        "the engine crashed. It was started again, and the answer goes on."
+    ]
 
 
 def test_a_second_crash_is_the_end():
