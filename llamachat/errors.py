@@ -5,7 +5,7 @@
     │   └── ForbiddenTag           2   a format's own tag inside a message
     ├── ModelError                 3   no such model, or a file that is no usable GGUF
     ├── ContextOverflow            4   the prompt does not fit the context
-    ├── EngineDied                 5   the engine crashed and could not be restarted
+    ├── EngineDied                 5   the engine process ended unasked
     ├── StorageError               9   disk full, not writable, corrupt
     └── Interrupted              130   Ctrl-C
 
@@ -91,9 +91,13 @@ class ContextOverflow(LlamachatError):
 
 
 class EngineDied(LlamachatError):
-    """The engine process ended unasked and could not be brought back."""
+    """The engine process ended unasked; `restarts` tells whether the next request will find another."""
 
     code = ExitCode.ENGINE
+
+    def __init__(self, message: str, hint: str = "", *, restarts: bool = False) -> None:
+        super().__init__(message, hint)
+        self.restarts = restarts
 
 
 class StorageError(LlamachatError):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from llamachat.errors import LlamachatError
 from llamachat.types import AnswerTokens, ContextUse, FinishReason, Message, ModelInfo, Timings, Usage
 
 
@@ -88,16 +89,24 @@ class Rendered:
 class Engine(Protocol):
     """Answers one request at a time.
 
-    `loading` is how far loading has got. `on_change`, if set, is called from another thread whenever that
-    or `info` changes.
+    `on_change`, if set, is called from another thread whenever `info`, `failure` or `loading` changes.
     """
 
-    loading: Loading
     on_change: Callable[[], None] | None
+
+    @property
+    def loading(self) -> Loading:
+        """How far loading has got."""
+        ...
 
     @property
     def info(self) -> ModelInfo | None:
         """The loaded model; None until it is loaded."""
+        ...
+
+    @property
+    def failure(self) -> LlamachatError | None:
+        """Why the model cannot be loaded; every request raises it."""
         ...
 
     def start(self) -> None:

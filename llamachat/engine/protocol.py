@@ -22,6 +22,15 @@ from typing import Annotated, Any
 
 import msgspec
 
+from llamachat.errors import (
+    ContextOverflow,
+    EngineDied,
+    ExitCode,
+    ForbiddenTag,
+    LlamachatError,
+    ModelError,
+    UsageError,
+)
 from llamachat.types import (
     AnswerTokens,
     ContextUse,
@@ -182,6 +191,30 @@ class Failed(Frame, frozen=True):
     hint: str = ""
     tag: TagPlace | None = None
     overflow: Overflow | None = None
+
+
+def failure(number: int, error: LlamachatError) -> Failed:
+    """The frame that an error is sent as."""
+    tag = overflow = None
+    if isinstance(error, ForbiddenTag):
+        tag = TagPlace(error.tag, error.index, error.role, error.offset)
+    if isinstance(error, ContextOverflow):
+        overflow = Overflow(error.n_tokens, error.n_ctx)
+    return Failed(number, error.code, error.message, error.hint, tag, overflow)
+
+
+def error_of(frame: Failed) -> LlamachatError:
+    """The error that a frame stands for: the reverse of `failure`."""
+    if frame.tag:
+        return ForbiddenTag(frame.tag.tag, frame.tag.index, frame.tag.role, frame.tag.offset)
+    if frame.overflow:
+        return ContextOverflow(frame.overflow.n_tokens, frame.overflow.n_ctx)
+    kinds: dict[int, type[LlamachatError]] = {
+        ExitCode.USAGE: UsageError,
+        ExitCode.MODEL: ModelError,
+        ExitCode.ENGINE: EngineDied,
+    }
+    return kinds.get(frame.code, LlamachatError)(frame.message, frame.hint)
 
 
 Down = Load | Reply | Render | Prefill | Cancel

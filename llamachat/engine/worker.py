@@ -25,18 +25,17 @@ from llamachat.engine.protocol import (
     Load,
     Loaded,
     LoadProgress,
-    Overflow,
     Prefill,
     PrefillDone,
     PrefillProgress,
     Render,
     RenderDone,
     Reply,
-    TagPlace,
     TextDelta,
+    failure,
 )
 from llamachat.engine.text import AnswerText
-from llamachat.errors import ContextOverflow, ExitCode, ForbiddenTag, LlamachatError
+from llamachat.errors import ContextOverflow, ExitCode, LlamachatError
 from llamachat.formats import choose
 from llamachat.formats.base import Format
 from llamachat.llama import machine
@@ -99,7 +98,7 @@ class Worker:
             try:
                 self._handle(frame)
             except LlamachatError as error:
-                self._channel.send(_failure(number, error))
+                self._channel.send(failure(number, error))
             except Exception as error:  # the boundary of the engine: a bug costs one request
                 traceback.print_exc()
                 sys.stderr.flush()
@@ -272,15 +271,6 @@ def _info(ready: Ready, seconds: float) -> ModelInfo:
         kv_bytes=session.n_ctx * model.kv_bytes_per_token,
         load_seconds=seconds,
     )
-
-
-def _failure(number: int, error: LlamachatError) -> Failed:
-    tag = overflow = None
-    if isinstance(error, ForbiddenTag):
-        tag = TagPlace(error.tag, error.index, error.role, error.offset)
-    if isinstance(error, ContextOverflow):
-        overflow = Overflow(error.n_tokens, error.n_ctx)
-    return Failed(number, error.code, error.message, error.hint, tag, overflow)
 
 
 def _write_log(text: str) -> None:

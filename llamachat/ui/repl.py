@@ -13,6 +13,7 @@ from llamachat.types import FinishReason
 from llamachat.ui import commands
 from llamachat.ui import settings as adjustable
 from llamachat.ui.prompt import Prompt
+from llamachat.ui.sanitise import sanitise_line
 from llamachat.ui.screen import Screen
 from llamachat.ui.status import statistics
 from llamachat.ui.terminal import on_interrupt
@@ -81,10 +82,10 @@ class Repl:
                 self._ask(text.removeprefix("/") if text.startswith("//") else text)
         except Interrupted:
             pass
-        except EngineDied as error:
-            self.say(f"{error} It starts again; what was said is kept. /retry asks once more.", "red")
         except LlamachatError as error:
-            self.say(str(error), "red")
+            goes_on = isinstance(error, EngineDied) and error.restarts
+            remark = " It starts again; what was said is kept, and /retry asks once more." if goes_on else ""
+            self.say(f"{error}{remark}", "red")
         except Exception as error:  # the boundary of a turn: a fault of ours must not end the chat
             self.say(str(self._log_fault(error)), "red")
         return self._take_unanswered()
@@ -92,6 +93,8 @@ class Repl:
     def toolbar(self) -> str:
         """What the toolbar says: the model and how full its context is."""
         info = self.engine.info
+        if self.engine.failure:
+            return sanitise_line(self.engine.failure.message)
         if info is None:
             loading = self.engine.loading
             percent = f" {100 * loading.done // loading.total} %" if loading.total else ""

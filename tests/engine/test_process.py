@@ -96,6 +96,17 @@ def test_a_crash_in_an_answer_keeps_what_came_and_the_next_turn_works(scripted):
     assert text_of(engine.reply(QUESTION)) == "Hello at 0.5"
 
 
+def test_a_crash_before_the_first_word_costs_the_request_nothing(scripted, tmp_path):
+    assert text_of(scripted("die-in-prefill").reply(QUESTION)) == "Hello at 0.5"
+    assert n_starts(tmp_path) == 2
+
+
+def test_a_request_that_crashes_every_engine_is_tried_twice(scripted, tmp_path):
+    with pytest.raises(EngineDied, match="SIGSEGV"):
+        list(scripted("die-in-every-prefill").reply(QUESTION))
+    assert n_starts(tmp_path) in (2, 3)  # the next one may be starting already
+
+
 @pytest.mark.parametrize(
     ("scenario", "reason"),
     [("garbage", "expected a frame"), ("unknown-frame", "unreadable frame"), ("half-a-frame", "half|ended")],

@@ -101,6 +101,8 @@ def main() -> None:
 
 def reply(scenario: str, count: int, frame: Reply, reader: FrameReader) -> None:
     send(PrefillProgress(frame.id, 2, 2))
+    if scenario == "die-in-every-prefill" or (scenario == "die-in-prefill" and count == 1):
+        crash()
     if scenario == "unknown-frame":
         os.write(1, pack(Cancel(frame.id)))  # a frame, but never one that goes up
         time.sleep(10)

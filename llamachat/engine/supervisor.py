@@ -1,0 +1,228 @@
+"""Keeps an engine process running: starts the child, reads its frames, starts it again when it dies.
+
+A child that dies before it has computed anything is followed by one that is a rung safer (ladder.py);
+one that has is followed by its like. What happens is posted as items, in order; what holds now
+(`info`, `failure`, `loading`) can be read from any thread.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from llamachat.engine.base import Loading, Notice
+from llamachat.engine.ladder import Ladder, apply, describe_exit, is_native_crash, next_rung, notice
+from llamachat.engine.launch import launch
+from llamachat.engine.protocol import (
+    Done,
+    Failed,
+    Frame,
+    FrameError,
+    FrameReader,
+    Hello,
+    Load,
+    Loaded,
+    LoadProgress,
+    PrefillProgress,
+    TextDelta,
+    Up,
+    error_of,
+    pack,
+)
+from llamachat.errors import EngineDied, LlamachatError
+from llamachat.types import LoadOptions, ModelInfo
+
+_PATIENCE = 2.0  # seconds for a child to end when its pipe has
+_STARTS = 2  # tries at one rung when the child ends for a reason that is not its own code
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """The child ended. With an error: for the request under way. Without one: another follows, for the same request."""
+
+    error: LlamachatError | None = None
+
+
+Item = Frame | Notice | Died
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to start an engine: the model, the log that native code prints to, what is known of crashes, the command.
+
+    `family` is the kind of model that the ladder remembers a rung for.
+    """
+
+    options: LoadOptions
+    log: Path
+    ladder: Ladder
+    family: str
+    command: Sequence[str]
+
+
+class Supervisor:
+    """One engine process at a time, on a thread of its own.
+
+    `post` gets the items, `changed` is called when `info`, `failure` or `loading` changes; both on that thread.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        started: subprocess.Popen[bytes] | None,
+        post: Callable[[Item], None],
+        changed: Callable[[], None],
+    ) -> None:
+        self.info: ModelInfo | None = None
+        self.failure: LlamachatError | None = None  # of loading: every request gets it
+        self.loading = Loading(0, 0)
+        self._recipe = recipe
+        self._post = post
+        self._changed = changed
+        self._started = started
+        self._child: subprocess.Popen[bytes] | None = None
+        self._sending = threading.Lock()
+        self._closed = False
+        self._hello: Hello | None = None
+        self._rung = recipe.ladder.rung(recipe.family)
+        self._proven = False  # this child has computed something
+        self._n_failed_starts = 0  # at this rung
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is, or will be, a child."""
+        return self._thread.is_alive()
+
+    @property
+    def pid(self) -> int | None:
+        return self._child.pid if self._child else None
+
+    def send(self, frame: Frame) -> None:
+        """Send to the child. That it is gone shows as `Died`."""
+        child = self._child
+        if child is not None and child.stdin is not None:
+            with self._sending, suppress(OSError, ValueError):
+                child.stdin.write(pack(frame))
+                child.stdin.flush()
+
+    def kill(self) -> None:
+        """End a child that does not react. Another follows."""
+        if self._child:
+            self._child.kill()
+
+    def close(self) -> None:
+        """End the child; it goes by itself when its pipe ends."""
+        self._closed = True
+        child = self._child
+        if child is None:
+            return
+        self._close_pipe(child)
+        try:
+            child.wait(timeout=_PATIENCE)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+    def _run(self) -> None:
+        """Until closed or without hope. A fault of ours here must reach the caller, who would wait for ever."""
+        try:
+            while not self._closed and not self.failure:
+                fault = self._run_child()
+                self.info = None
+                if not self._closed and not self.failure:
+                    self._post(self._judge(fault))
+        except Exception as error:  # the boundary of this thread
+            self.failure = LlamachatError(f"the engine's supervisor failed: {error!r}.")
+            self.failure.__cause__ = error
+            self.kill()
+        if self.failure and not self._closed:
+            self._post(Died(self.failure))
+            self._changed()
+
+    def _run_child(self) -> str:
+        """One child from start to end. Returns how it ended, in words."""
+        self._hello, self._proven = None, False
+        started, self._started = self._started, None
+        child = self._child = started or launch(self._recipe.log, self._recipe.command)
+        if self._closed:  # while it was being started
+            self._close_pipe(child)
+        assert child.stdout is not None
+        self.send(Load(apply(self._recipe.options, self._rung)))
+        descriptor = child.stdout.fileno()
+        reader = FrameReader(lambda n: os.read(descriptor, n), Up)
+        try:
+            while (frame := reader.next()) is not None:
+                self._receive(frame)
+        except FrameError as error:
+            child.kill()
+            child.wait()
+            return f"it sent {error}"
+        finally:
+            child.stdout.close()
+            self._close_pipe(child)
+        return describe_exit(child.wait())
+
+    def _close_pipe(self, child: subprocess.Popen[bytes]) -> None:
+        assert child.stdin is not None
+        with self._sending, suppress(OSError):
+            child.stdin.close()
+
+    def _receive(self, frame: Frame) -> None:
+        match frame:
+            case Hello():
+                self._hello = frame
+            case LoadProgress():
+                self.loading = Loading(frame.done, frame.total)
+            case Loaded():
+                self.info = frame.info
+                for text in frame.notices:
+                    self._post(Notice(text))
+            case Failed() if frame.id == 0:
+                self.failure = error_of(frame)
+            case PrefillProgress() | TextDelta() | Done():
+                self._prove()
+        self._post(frame)
+        if isinstance(frame, LoadProgress | Loaded | Failed):
+            self._changed()
+
+    def _prove(self) -> None:
+        """The child has computed: this rung works."""
+        if self._proven:
+            return
+        self._proven, self._n_failed_starts = True, 0
+        ladder, family = self._recipe.ladder, self._recipe.family
+        if self._rung > ladder.rung(family):
+            ladder.remember(family, self._rung)
+            self._post(Notice(notice(self._rung)))
+
+    def _judge(self, fault: str) -> Died:
+        """What the child's end means. Sets the rung of the next one, or the failure that ends it all."""
+        if self._proven:
+            return Died(EngineDied(f"the engine crashed ({fault}).", f"Its log: {self._recipe.log}", restarts=True))
+        self._n_failed_starts += 1
+        crashed = is_native_crash(fault)
+        safer = next_rung(self._rung, self._hello) if self._hello and crashed else None
+        if safer is not None:
+            self._rung, self._n_failed_starts = safer, 0
+        elif crashed or self._n_failed_starts >= _STARTS:
+            self.failure = self._hopeless(fault)
+        return Died(self.failure)
+
+    def _hopeless(self, fault: str) -> EngineDied:
+        """The error when nothing helps, with what might."""
+        if is_native_crash(fault):
+            hint = f"To build llama.cpp anew: {sys.executable} -m llamachat.build"
+        elif fault == "SIGKILL":
+            hint = "Perhaps for lack of memory: try a smaller model or --ctx-size."
+        else:
+            hint = f"Its log: {self._recipe.log}"
+        name = Path(self._recipe.options.path).name
+        return EngineDied(f"the engine cannot run {name}: it ended with {fault}.", hint)
