@@ -11,7 +11,14 @@ VOCABULARY = Path(__file__).parent / "data" / "vocab.gguf"
 WIDTH, N_LAYERS, N_HEADS, FEED_FORWARD, N_CTX = 64, 2, 4, 128, 1024
 
 
-def write_tiny_model(path: Path, *, n_ctx: int = N_CTX, template: str | None = None, seed: int = 0) -> Path:
+def write_tiny_model(
+    path: Path,
+    *,
+    n_ctx: int = N_CTX,
+    template: str | None = None,
+    seed: int = 0,
+    extra: dict[str, float | int] | None = None,
+) -> Path:
     """A Llama of random weights in F16 (about 0.5 MB) over the vocabulary of tests/data."""
     fields = gguf.GGUFReader(str(VOCABULARY)).fields
 
@@ -38,6 +45,8 @@ def write_tiny_model(path: Path, *, n_ctx: int = N_CTX, template: str | None = N
     writer.add_string("llamachat.format", "llama2")
     if template is not None:
         writer.add_chat_template(template)
+    for key, value in (extra or {}).items():
+        (writer.add_int32 if isinstance(value, int) else writer.add_float32)(key, value)
     _add_weights(writer, len(fields["tokenizer.ggml.tokens"].data), np.random.default_rng(seed))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()

@@ -129,7 +129,7 @@ class Worker:
         chat_format = _build_format(choice.format, model)
         session = model.session(model.context_size(), self.abort)
         self._ready = Ready(model, session, chat_format, model.vocabulary.fingerprint)
-        notices = tuple(filter(None, (choice.notice, _short_context_notice(model, session))))
+        notices = tuple(filter(None, (choice.notice, _context_notice(model, session))))
         self._channel.send(Loaded(_info(self._ready, time.monotonic() - started), notices))
 
     def _render(self, frame: Render, ready: Ready) -> None:
@@ -239,7 +239,10 @@ def _build_format(name: str, model: Model) -> Format:
     )
 
 
-def _short_context_notice(model: Model, session: Session) -> str:
+def _context_notice(model: Model, session: Session) -> str:
+    """What the user should know of a context that is not what the model was trained on."""
+    if (model.options.n_ctx or 0) > model.n_ctx_train:
+        return f"The model was trained on {model.n_ctx_train:,} tokens; what it says beyond them turns to noise."
     if model.options.n_ctx or session.n_ctx >= model.n_ctx_train:
         return ""
     return (

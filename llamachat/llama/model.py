@@ -157,7 +157,17 @@ class Model:
         return machine.fit_context(self.n_ctx_train, kv_bytes, weight_bytes, available)
 
     def session(self, n_ctx: int, abort: AbortFlag) -> Session:
-        """A context of `n_ctx` tokens and its KV cache. Raises ModelError when memory does not allow it."""
+        """A context of `n_ctx` tokens and its KV cache. Raises ModelError when memory does not allow it.
+
+        Memory is checked first: llama.cpp ends the process when an allocation is absurd.
+        """
+        n_bytes = n_ctx * self.kv_bytes_per_token
+        too_much = ModelError(
+            f"there is no memory for a context of {n_ctx:,} tokens ({n_bytes / 2**30:.1f} GiB).",
+            "Try a smaller --ctx-size, or --kv-type q8_0.",
+        )
+        if n_bytes > machine.available_memory() + sum(gpu.free for gpu in self.gpus):
+            raise too_much
         params = C.llama_context_default_params()
         params.n_ctx = n_ctx
         params.n_batch = params.n_ubatch = self.chunk
@@ -167,10 +177,7 @@ class Model:
         params.abort_callback, params.abort_callback_data = abort.callback, abort.data
         context = C.llama_init_from_model(self.handle, params)
         if not context:
-            gib = n_ctx * self.kv_bytes_per_token / 2**30
-            raise ModelError(
-                f"there is no memory for a context of {n_ctx:,} tokens ({gib:.1f} GiB).", "Try a smaller --ctx-size."
-            )
+            raise too_much
         return Session(context, self.chunk, abort)
 
 

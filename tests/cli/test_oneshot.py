@@ -122,6 +122,13 @@ def test_on_a_terminal_no_control_character_passes_and_into_a_pipe_all_do(run, t
     assert not controls & set(shown.out)
 
 
+def test_a_context_longer_than_trained_is_warned_of(run, tiny_model):
+    result = ask(run, tiny_model, "--ctx-size", "2048", "-n", "1", "--seed", "1", "hi")
+    assert result.code == 0
+    assert "trained on 1,024" in result.err
+    assert ask(run, tiny_model, "--ctx-size", "2048", "-n", "1", "--seed", "1", "-q", "hi").err == ""
+
+
 def test_a_quantised_kv_cache_works(run, starter):
     result = ask(run, starter, "--kv-type", "q8_0", "-t", "0", "-n", "30", "Name three colours.")
     assert "red" in result.out.lower()
