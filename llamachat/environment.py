@@ -27,14 +27,16 @@ class Environment:
 
     @classmethod
     def of_process(cls) -> Environment:
+        """A stream that was closed before we started counts as one to nowhere."""
+        nowhere = os.devnull
         return cls(
-            stdin=sys.stdin.buffer if sys.stdin else open(os.devnull, "rb"),  # noqa: PTH123  lives on
-            stdout=sys.stdout.buffer,
-            stderr=sys.stderr,
-            stdout_encoding=sys.stdout.encoding or "utf-8",
+            stdin=sys.stdin.buffer if sys.stdin else open(nowhere, "rb"),  # noqa: PTH123  lives as long as we do
+            stdout=sys.stdout.buffer if sys.stdout else open(nowhere, "wb"),  # noqa: PTH123
+            stderr=sys.stderr or open(nowhere, "w", encoding="utf-8"),  # noqa: PTH123
+            stdout_encoding=(sys.stdout and sys.stdout.encoding) or "utf-8",
             stdin_is_terminal=bool(sys.stdin) and sys.stdin.isatty(),
-            stdout_is_terminal=sys.stdout.isatty(),
-            stderr_is_terminal=sys.stderr.isatty(),
+            stdout_is_terminal=bool(sys.stdout) and sys.stdout.isatty(),
+            stderr_is_terminal=bool(sys.stderr) and sys.stderr.isatty(),
             variables=os.environ,
             paths=Paths.of(os.environ),
         )

@@ -10,7 +10,7 @@ from llamachat.errors import LlamachatError, StorageError
 from llamachat.paths import Paths
 
 
-def log_fault(error: Exception, paths: Paths) -> LlamachatError:
+def log_fault(error: BaseException, paths: Paths) -> LlamachatError:
     """The error to show in place of an unexpected one."""
     with suppress(OSError, StorageError):
         paths.make()

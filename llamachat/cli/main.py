@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -13,8 +14,9 @@ from llamachat.cli.faults import log_fault
 from llamachat.cli.options import ChatOptions
 from llamachat.engine.launch import discard, launch
 from llamachat.environment import Environment
-from llamachat.errors import ExitCode, Interrupted, LlamachatError, UsageError
+from llamachat.errors import ExitCode, Interrupted, LlamachatError, StorageError, UsageError
 
+_DISK_ERRORS = (errno.ENOSPC, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC))
 _COMMANDS = ("pull", "models", "presets", "sessions", "config", "doctor", "bench")  # names the contract reserves
 
 
@@ -28,22 +30,27 @@ def main(arguments: list[str], environment: Environment) -> int:
     if arguments == ["--version"]:  # before anything is imported for it
         environment.stdout.write(f"llamachat {__version__}\n".encode())
         return ExitCode.DONE
-    debug = "--debug" in arguments
     try:
         return _dispatch(arguments, environment)
-    except BrokenPipeError:
+    except BrokenPipeError:  # the reader has what it wanted
         _abandon_stdout()
         return ExitCode.DONE
-    except KeyboardInterrupt:
-        return _report(Interrupted("interrupted."), arguments, environment)
-    except LlamachatError as error:
-        if debug:
+    except (Exception, KeyboardInterrupt) as error:  # the boundary: every error ends here
+        if "--debug" in _before_prompt(arguments):
             traceback.print_exc()
-        return _report(error, arguments, environment)
-    except Exception as error:  # the boundary: a fault of ours
-        if debug:
-            raise
-        return _report(log_fault(error, environment.paths), arguments, environment)
+        return _report(_error_for_user(error, environment), arguments, environment)
+
+
+def _error_for_user(error: BaseException, environment: Environment) -> LlamachatError:
+    """The error to show: ours as it is, a full disk as what it is, anything else as a fault of ours."""
+    if isinstance(error, LlamachatError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return Interrupted("interrupted.")
+    if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+        _abandon_stdout()
+        return StorageError(f"the output cannot be written: {error.strerror}.", "Make room, or write elsewhere.")
+    return log_fault(error, environment.paths)
 
 
 def _dispatch(arguments: list[str], environment: Environment) -> int:

@@ -85,6 +85,8 @@ def _answer(prompt: Prompt, options: ChatOptions, environment: Environment, engi
         model = {"name": info.name, "path": info.path, "sha256": None} if info else {}
         text = conversation.turns[-1].message.content if conversation.turns[-1].message.generated else ""
         write_json(environment.stdout, encode_answer(text, finished, model))
+    if finished.reason is FinishReason.LENGTH and options.max_tokens is None:
+        status.notice(f"The answer ends where the context of {finished.context.size:,} tokens is full.")
     if options.verbose:
         status.line(statistics(finished))
     return ExitCode.INTERRUPTED if finished.reason is FinishReason.INTERRUPTED else ExitCode.DONE
