@@ -187,6 +187,8 @@ class Supervisor:
                     self._post(Notice(text))
             case Failed() if frame.id == 0:
                 self.failure = error_of(frame)
+            case PrefillProgress(done=0):
+                pass  # it is about to
             case PrefillProgress() | TextDelta() | Done():
                 self._prove()
         self._post(frame)

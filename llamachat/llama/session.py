@@ -61,7 +61,8 @@ class Session:
         """Make the KV cache hold `tokens`, with the logits of the last one ready; returns how many were reused.
 
         With `exact`, the logits do not depend on what was in the cache: only whole chunks of the grid are
-        reused. `on_progress(done, total)` is called after each chunk, counting the tokens to evaluate.
+        reused. `on_progress(done, total)` is called before the first chunk and after each, counting the tokens to
+        evaluate.
         Raises ContextOverflow when they don't fit with room for one more, Aborted, DecodeFault.
         """
         if len(tokens) >= self.n_ctx:
@@ -70,11 +71,12 @@ class Session:
         self._truncate(n_reused)
         n_reused = len(self.tokens)
         buffer = (ctypes.c_int32 * len(tokens)).from_buffer(array("i", tokens))
+        report = on_progress or (lambda _done, _total: None)
+        report(0, len(tokens) - n_reused)
         while (start := len(self.tokens)) < len(tokens):
             count = min(self.chunk, len(tokens) - start)
             self._decode(_batch(buffer, start, count), tokens[start : start + count])
-            if on_progress:
-                on_progress(start + count - n_reused, len(tokens) - n_reused)
+            report(start + count - n_reused, len(tokens) - n_reused)
         return n_reused
 
     def reusable(self, tokens: Sequence[int], *, exact: bool = False) -> int:
