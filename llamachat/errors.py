@@ -61,7 +61,7 @@ class ForbiddenTag(UsageError):
 
     def __init__(self, tag: str, index: int, role: str, offset: int) -> None:
         super().__init__(
-            f"the {role} message contains {tag}, which frames turns in this model's format",
+            f"the {role} message contains {tag}, which frames turns in this model's format.",
             "Remove it, or send it as plain text with --raw-tags.",
         )
         self.tag = tag
@@ -83,7 +83,7 @@ class ContextOverflow(LlamachatError):
 
     def __init__(self, n_tokens: int, n_ctx: int) -> None:
         super().__init__(
-            f"the prompt is {n_tokens:,} tokens, and the context holds {n_ctx:,} with room for an answer",
+            f"the prompt is {n_tokens:,} tokens, and the context holds {n_ctx:,} with room for an answer.",
             "Shorten it, or choose a larger context with --ctx-size.",
         )
         self.n_tokens = n_tokens

@@ -59,6 +59,12 @@ class Conversation:
         """Whether the last word is the assistant's."""
         return bool(self.turns) and self.turns[-1].message.role is Role.ASSISTANT
 
+    @property
+    def answer(self) -> Message | None:
+        """The last message, if a model generated it."""
+        last = self.turns[-1].message if self.turns else None
+        return last if last and last.generated else None
+
     def add(self, message: Message, state: State = State.COMPLETE) -> None:
         self.turns.append(Turn(message, state))
 

@@ -57,15 +57,34 @@ def answer(conversation: Conversation, engine: Engine, settings: Settings) -> It
 
 
 def answer_despite_crash(conversation: Conversation, engine: Engine, settings: Settings) -> Iterator[Event]:
-    """As `answer`; if the engine dies in the middle, its successor goes on where it stopped, once."""
+    """As `answer`; if the engine dies in the middle, its successor goes on where it stopped, once.
+
+    With a seed it says the same answer again, and the part that was said already is left out.
+    """
     try:
         yield from answer(conversation, engine, settings)
     except EngineDied as error:
         if not conversation.has_answer:
             raise
         yield Notice(f"{error.message} It was started again, and the answer goes on.")
-        request = settings.request(conversation.messages(), open_answer=True)
-        yield from _stream(conversation, engine.reply(request))
+        if settings.seed is None:
+            events = engine.reply(settings.request(conversation.messages(), open_answer=True))
+        else:  # the same seed says the same once more: skip what was said
+            said = conversation.turns[-1].message.content
+            events = _beyond(said, engine.reply(settings.request(conversation.messages()[:-1])))
+        yield from _stream(conversation, events)
+
+
+def _beyond(said: str, events: Iterator[Event]) -> Iterator[Event]:
+    """The events of an answer without the text that was said before."""
+    for event in events:
+        if isinstance(event, Delta):
+            n_old = min(len(said), len(event.text))
+            said = said[n_old:]
+            if event.text[n_old:]:
+                yield Delta(event.text[n_old:])
+        else:
+            yield event
 
 
 def _stream(conversation: Conversation, events: Iterator[Event]) -> Iterator[Event]:

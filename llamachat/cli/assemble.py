@@ -20,7 +20,7 @@ def make_engine(
     options: ChatOptions, environment: Environment, *, child: Child | None = None, model: str | None = None
 ) -> EngineProcess:
     """An engine for the model that is wanted, in `child` if there is one already. Raises ModelError."""
-    found = library.find(model or options.model, Path.cwd())
+    found = library.find(model or options.model, Path())
     load = LoadOptions(
         path=str(found.path),
         name=found.name,

@@ -27,10 +27,11 @@ def run() -> None:
 
 def main(arguments: list[str], environment: Environment) -> int:
     """Run one command line; the exit code."""
-    if arguments == ["--version"]:  # before anything is imported for it
-        environment.stdout.write(f"llamachat {__version__}\n".encode())
-        return ExitCode.DONE
     try:
+        if arguments == ["--version"]:  # before anything is imported for it
+            environment.stdout.write(f"llamachat {__version__}\n".encode())
+            environment.stdout.flush()
+            return ExitCode.DONE
         return _dispatch(arguments, environment)
     except BrokenPipeError:  # the reader has what it wanted
         _abandon_stdout()
@@ -38,7 +39,10 @@ def main(arguments: list[str], environment: Environment) -> int:
     except (Exception, KeyboardInterrupt) as error:  # the boundary: every error ends here
         if "--debug" in _before_prompt(arguments):
             traceback.print_exc()
-        return _report(_error_for_user(error, environment), arguments, environment)
+        code = _report(_error_for_user(error, environment), arguments, environment)
+        if isinstance(error, OSError):
+            _abandon_stdout()  # what could not be written would fail once more at exit
+        return code
 
 
 def _error_for_user(error: BaseException, environment: Environment) -> LlamachatError:
@@ -48,7 +52,6 @@ def _error_for_user(error: BaseException, environment: Environment) -> Llamachat
     if isinstance(error, KeyboardInterrupt):
         return Interrupted("interrupted.")
     if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
-        _abandon_stdout()
         return StorageError(f"the output cannot be written: {error.strerror}.", "Make room, or write elsewhere.")
     return log_fault(error, environment.paths)
 
@@ -63,12 +66,20 @@ def _dispatch(arguments: list[str], environment: Environment) -> int:
         _parse(arguments)
         return ExitCode.DONE
     environment.paths.make()
-    child = launch(environment.paths.engine_log)  # llama.cpp is loaded while the libraries here are
+    child = _launch(environment)  # llama.cpp is loaded while the libraries here are
     try:
         options = _parse(arguments)
         return ExitCode.DONE if options is None else _chat(options, environment, child)
     finally:
         discard(child)
+
+
+def _launch(environment: Environment) -> subprocess.Popen[bytes]:
+    log = environment.paths.engine_log
+    try:
+        return launch(log)
+    except OSError as error:
+        raise StorageError(f"{log} cannot be written: {error.strerror}.", "Remove it or mend its folder.") from error
 
 
 def _parse(arguments: list[str]) -> ChatOptions | None:
@@ -95,10 +106,14 @@ def _report(error: LlamachatError, arguments: list[str], environment: Environmen
         from llamachat.cli.output import write_json  # noqa: PLC0415
 
         failure = {"code": int(error.code), "message": error.message, "hint": error.hint}
-        with suppress(BrokenPipeError):
+        try:
             write_json(environment.stdout, {"error": failure})
-    elif not isinstance(error, Interrupted):
-        print(f"llamachat: {sanitise_line(str(error))}", file=environment.stderr)
+            return int(error.code)
+        except OSError:  # stdout is what is broken
+            _abandon_stdout()
+    if not isinstance(error, Interrupted):
+        with suppress(OSError):
+            print(f"llamachat: {sanitise_line(str(error))}", file=environment.stderr)
     return int(error.code)
 
 
@@ -108,6 +123,6 @@ def _before_prompt(arguments: list[str]) -> list[str]:
 
 
 def _abandon_stdout() -> None:
-    """The reader has gone: let Python's own flush at exit find nowhere to fail."""
+    """Let Python's own flush at exit find nowhere to fail."""
     with suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

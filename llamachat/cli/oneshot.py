@@ -77,13 +77,13 @@ def _answer(prompt: Prompt, options: ChatOptions, environment: Environment, engi
                     finished = event
     finally:
         status.clear()
-        if not options.json and conversation.turns[-1].message.generated:
+        if conversation.answer and not options.json:
             writer.end()
     assert finished is not None
     if options.json:
         info = engine.info
         model = {"name": info.name, "path": info.path, "sha256": None} if info else {}
-        text = conversation.turns[-1].message.content if conversation.turns[-1].message.generated else ""
+        text = conversation.answer.content if conversation.answer else ""
         write_json(environment.stdout, encode_answer(text, finished, model))
     if finished.reason is FinishReason.LENGTH and options.max_tokens is None:
         status.notice(f"The answer ends where the context of {finished.context.size:,} tokens is full.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from llamachat import __version__
 from llamachat.cli.options import ChatOptions
 from llamachat.errors import UsageError
 
+_LARGEST = 2**31 - 1  # what llama.cpp can count to
 _LARGEST_SEED = 2**32 - 2  # llama.cpp takes the next one for "choose one"
 _PROMPT, _MODEL, _SAMPLING, _OUTPUT = "What to ask", "Which model, and how it runs", "Sampling", "What comes out"
 
@@ -27,7 +29,10 @@ def parse(arguments: list[str]) -> ChatOptions | None:
     except ClickException as error:
         message = error.format_message().replace("\n", " ").rstrip(".")
         raise UsageError(f"{message[0].lower()}{message[1:]}.", "All options: llamachat --help") from error
+    except SystemExit as error:  # Click's answer to a reader that closed the pipe
+        raise BrokenPipeError from error
     if not isinstance(result, ChatOptions):
+        sys.stdout.flush()
         return None
     _check(result)
     return result
@@ -51,7 +56,7 @@ def _gpu_layers(value: str) -> int:
     """`auto` is given by leaving the option out; here: all, or a number."""
     if value == "all":
         return -1
-    if value.isdigit():
+    if value.isascii() and value.isdigit() and int(value) <= _LARGEST:
         return int(value)
     raise typer.BadParameter(f"{value!r} is not auto, all or a number of layers")
 
@@ -105,6 +110,7 @@ def chat(
         int | None,
         typer.Option(
             min=1,
+            max=_LARGEST,
             envvar="LLAMACHAT_CTX_SIZE",
             help="The context in tokens; what the model was trained on.",
             rich_help_panel=_MODEL,
@@ -161,6 +167,7 @@ def chat(
         int | None,
         typer.Option(
             min=0,
+            max=_LARGEST,
             envvar="LLAMACHAT_TOP_K",
             help="Keep this many of the likeliest; 0 keeps all.",
             rich_help_panel=_SAMPLING,
@@ -202,6 +209,7 @@ def chat(
             "-n",
             "--max-tokens",
             min=1,
+            max=_LARGEST,
             envvar="LLAMACHAT_MAX_TOKENS",
             help="End the answer after so many tokens.",
             rich_help_panel=_SAMPLING,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -13,6 +15,7 @@ from llamachat.errors import ForbiddenTag, UsageError
 from llamachat.types import Message, Role
 
 _SEPARATOR = "\n\n"
+_MOST_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ def read(options: ChatOptions, environment: Environment) -> Prompt:
         return Prompt(_with_system(options.system, _read_messages(options.messages, environment)))
     parts = [Part(f"the file {path}", _read_file(path)) for path in options.files]
     if not environment.stdin_is_terminal:
-        piped = _decode(environment.stdin.read(), "the piped input")
+        piped = _decode(_piped(environment), "the piped input")
         if piped.strip():
             parts.append(Part("the piped input", piped.rstrip("\n")))
     if options.prompt:
@@ -82,12 +85,32 @@ def _with_system(system: str | None, messages: tuple[Message, ...]) -> tuple[Mes
 
 def _read_file(path: Path) -> str:
     try:
-        data = path.read_bytes()
+        data = _bytes_of(path)
     except IsADirectoryError as error:
         raise UsageError(f"{path} is a folder.", "-f takes a text file.") from error
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.", "Check the path given with -f.") from error
     return _decode(data, f"the file {path}").rstrip("\n")
+
+
+def _bytes_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return _limited(file, f"the file {path}")
+
+
+def _piped(environment: Environment) -> bytes:
+    try:
+        return _limited(environment.stdin, "the piped input")
+    except OSError as error:
+        raise UsageError(f"the piped input cannot be read: {error.strerror}.", "Pipe text in, or none.") from error
+
+
+def _limited(file: BinaryIO, source: str) -> bytes:
+    """All there is, but no more than any context could hold: a device may never end."""
+    data = file.read(_MOST_BYTES + 1)
+    if len(data) > _MOST_BYTES:
+        raise UsageError(f"{source} is larger than {_MOST_BYTES >> 20} MiB.", "No model's context holds so much.")
+    return data
 
 
 def _decode(data: bytes, source: str) -> str:
@@ -119,14 +142,14 @@ def _read_messages(source: str, environment: Environment) -> tuple[Message, ...]
     """A conversation in JSON, from a file or `-`."""
     name = "the piped input" if source == "-" else source
     try:
-        data = environment.stdin.read() if source == "-" else Path(source).read_bytes()
+        data = _piped(environment) if source == "-" else _bytes_of(Path(source))
     except OSError as error:
         raise UsageError(
             f"{source} cannot be read: {error.strerror}.", "Check the path given with --messages."
         ) from error
     try:
-        raw = msgspec.json.decode(data, type=list[_RawMessage])
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raw = msgspec.json.decode(data.removeprefix(codecs.BOM_UTF8), type=list[_RawMessage])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(
             f"{name} is no list of messages: {error}.", 'Expected: [{"role": "user", "content": "…"}]'
         ) from error

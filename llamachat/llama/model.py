@@ -24,6 +24,7 @@ _CHUNK = 512  # tokens a batch: what llama.cpp's matrix kernels are tuned for
 _CHUNK_LARGE = 256  # of a large model on a CPU, so that an operation ends within 100 ms of an abort
 _LARGE_MODEL = 3 << 30
 _MAGIC = b"GGUF"
+_SMALLEST_CONTEXT = 256  # llama.cpp rounds up to this, and ends the process when asked for much less
 _REPORT_SECONDS = 0.1
 _SAMPLING_KEYS = {  # llama_model_meta_key → our name; what a model recommends for itself
     "general.sampling.temp": "temperature",
@@ -169,7 +170,7 @@ class Model:
         if n_bytes > machine.available_memory() + sum(gpu.free for gpu in self.gpus):
             raise too_much
         params = C.llama_context_default_params()
-        params.n_ctx = n_ctx
+        params.n_ctx = max(n_ctx, _SMALLEST_CONTEXT)
         params.n_batch = params.n_ubatch = self.chunk
         params.n_threads = params.n_threads_batch = self.n_threads
         params.type_k = params.type_v = GGML_TYPES[self.options.kv_type]
@@ -178,7 +179,7 @@ class Model:
         context = C.llama_init_from_model(self.handle, params)
         if not context:
             raise too_much
-        return Session(context, self.chunk, abort)
+        return Session(context, self.chunk, abort, limit=n_ctx)
 
 
 def check_file(path: Path) -> None:

@@ -34,12 +34,13 @@ class Session:
 
     `chunk` is the number of tokens of one evaluation during prefill. It is also the grid of an exact
     `sync`: llama.cpp's logits depend (in the last bits) on how tokens were batched, so the same prompt
-    gives the same logits only when it was cut in the same places.
+    gives the same logits only when it was cut in the same places. `limit` is the context in tokens, which
+    llama.cpp rounds up.
     """
 
-    def __init__(self, context: Any, chunk: int, abort: AbortFlag) -> None:
+    def __init__(self, context: Any, chunk: int, abort: AbortFlag, limit: int) -> None:
         self.context = context
-        self.n_ctx: int = C.llama_n_ctx(context)
+        self.n_ctx: int = min(limit, C.llama_n_ctx(context))
         self.chunk = chunk
         self.tokens: list[int] = []
         self.abort = abort

@@ -84,8 +84,8 @@ class Repl:
             pass
         except LlamachatError as error:
             goes_on = isinstance(error, EngineDied) and error.restarts
-            remark = " It starts again; what was said is kept, and /retry asks once more." if goes_on else ""
-            self.say(f"{error}{remark}", "red")
+            remark = "It starts again; what was said is kept, and /retry asks once more. " if goes_on else ""
+            self.say(f"{error.message} {remark}{error.hint}", "red")
         except Exception as error:  # the boundary of a turn: a fault of ours must not end the chat
             self.say(str(self._log_fault(error)), "red")
         return self._take_unanswered()

@@ -32,6 +32,8 @@ def change(settings: Settings, name: str, value: str) -> None:
     if name not in NAMES:
         near = difflib.get_close_matches(name, NAMES, n=1)
         raise UsageError(f"there is no setting {name!r}.", f"Did you mean {near[0]}?" if near else "All of them: /set")
+    if not value:
+        raise UsageError(f"{name} needs a value, or off.", f"Now: {dict(describe(settings, None))[name]}")
     if name == "stop":
         settings.stops = () if value == "off" else (*settings.stops, value)
     elif name in _INTEGERS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 from llamachat.engine.base import Finished, Loading, Reading
 from llamachat.environment import Environment
@@ -53,8 +54,9 @@ class Status:
         self._print(f"{sanitise(text)}\n")
 
     def _print(self, text: str) -> None:
-        self._stderr.write(text)
-        self._stderr.flush()
+        with suppress(OSError):  # nobody to tell that nothing can be told
+            self._stderr.write(text)
+            self._stderr.flush()
 
 
 def statistics(finished: Finished) -> str:

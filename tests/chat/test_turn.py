@@ -113,6 +113,16 @@ def test_a_one_shot_goes_on_after_a_crash_where_it_stopped():
     ]
 
 
+def test_a_seeded_answer_is_said_again_without_what_was_said():
+    conversation = Conversation.of((Message(Role.USER, "hi"),))
+    again = [Delta("He"), Delta("llo y"), Delta("ou"), finished()]
+    engine = ScriptedEngine([Delta("Hello"), EngineDied("a")], again)
+    events = list(answer_despite_crash(conversation, engine, Settings(seed=1)))
+    assert [event.text for event in events if isinstance(event, Delta)] == ["Hello", " y", "ou"]
+    assert contents(conversation)[1] == ("assistant", "Hello you", "complete")
+    assert not engine.requests[1].open_answer
+
+
 def test_a_second_crash_is_the_end():
     conversation = Conversation.of((Message(Role.USER, "hi"),))
     engine = ScriptedEngine([Delta("Hel"), EngineDied("a")], [Delta("lo"), EngineDied("b")])

@@ -36,6 +36,11 @@ def test_the_version(run):
         (["hi", "--gpu-layers", "some"], "some"),
         (["hi", "--messages", "x.json"], "--messages"),
         (["hi", "--repeat-penalty", "0"], "0"),
+        (["hi", "-n", "99999999999999999999"], "99999999999999999999"),
+        (["hi", "--top-k", "99999999999999999999"], "99999999999999999999"),
+        (["hi", "--ctx-size", "99999999999999999999"], "99999999999999999999"),
+        (["hi", "--gpu-layers", "99999999999999999999"], "99999999999999999999"),
+        (["hi", "--gpu-layers", "²"], "²"),
     ],
 )
 def test_a_wrong_option_is_one_line_and_exit_code_2(run, arguments, reason):
@@ -142,3 +147,28 @@ def test_the_help_names_every_option_of_the_contract_that_exists(run):
     ).stdout
     for option in OPTIONS.split():
         assert option in shown
+
+
+@pytest.mark.parametrize("size", ["1", "4", "30"])
+def test_a_context_smaller_than_llama_cpp_makes_is_kept_to(run, tiny_model, size):
+    for arguments in (["-n", "3"], ["--dry-run"]):
+        result = run("-m", str(tiny_model), "--ctx-size", size, *arguments, "a prompt of more tokens than that " * 3)
+        assert result.code == 4
+        assert f"holds {size} " in result.err
+
+
+def test_a_system_message_alone_is_a_usage_error_in_every_format(run, starter, tiny_model):
+    for model in (starter, tiny_model):
+        result = run("-m", str(model), "--messages", "-", stdin=b'[{"role": "system", "content": "x"}]')
+        assert result.code == 2, result.err
+        assert "user" in result.err
+
+
+def test_messages_nested_without_end_are_a_usage_error(run, tiny_model):
+    deep = b'[{"role": "user", "content": "x", "extra": ' + b"[" * 100_000 + b"]" * 100_000 + b"}]"
+    assert run("-m", str(tiny_model), "--messages", "-", stdin=deep).code == 2
+
+
+def test_messages_may_begin_with_a_byte_order_mark(run, tiny_model):
+    data = b'\xef\xbb\xbf[{"role": "user", "content": "x"}]'
+    assert run("-m", str(tiny_model), "--dry-run", "--messages", "-", stdin=data).code == 0

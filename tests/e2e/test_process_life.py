@@ -191,3 +191,93 @@ def test_it_runs_from_a_folder_whose_modules_have_the_names_of_pythons(environme
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, "<s>[INST] hi [/INST]\n")
+
+
+def shell(command: str, environment, **variables: str) -> subprocess.CompletedProcess:
+    """A command line in bash; LLAMACHAT in it is the program. Its pipeline's first exit code counts."""
+    program = f"{sys.executable} -m llamachat"
+    return subprocess.run(
+        ["bash", "-c", command.replace("LLAMACHAT", program) + "; exit ${PIPESTATUS[0]}"],
+        env={**environment, **variables},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_help_into_a_pipe_that_is_closed_ends_quietly(environment, option):
+    done = shell(f"LLAMACHAT {option} | true", environment)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+def test_a_full_disk_is_exit_code_9_in_one_line(environment, tiny_model):
+    for options in ("", "--json", "--no-stream"):
+        done = shell(f"LLAMACHAT {options} -q -m {tiny_model} -n 3 hi > /dev/full", environment)
+        assert done.returncode == 9
+        assert done.stderr.count("\n") == 1
+        assert "No space left" in done.stderr
+    done = shell("LLAMACHAT --json --nope > /dev/full", environment)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+def test_an_answer_does_not_depend_on_anybody_reading_stderr(environment, tiny_model):
+    done = shell(f"LLAMACHAT -v -m {tiny_model} -n 3 --seed 1 hi 2> /dev/full", environment)
+    assert done.returncode == 0
+    assert done.stdout.strip()
+
+
+@pytest.mark.parametrize("closed", ["<&-", "2>&-", ">&-"])
+def test_a_stream_that_was_closed_is_no_fault(environment, tiny_model, closed):
+    assert shell(f"LLAMACHAT -m {tiny_model} -n 3 hi {closed}", environment).returncode == 0
+
+
+def test_input_that_cannot_be_read_is_a_usage_error(environment, tiny_model):
+    done = shell(f"LLAMACHAT -m {tiny_model} hi 0> /dev/null", environment)
+    assert done.returncode == 2
+    assert "cannot be read" in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no endless device")
+def test_a_file_without_end_is_a_usage_error(environment, tiny_model):
+    done = shell(f"LLAMACHAT -m {tiny_model} -f /dev/zero hi", environment)
+    assert done.returncode == 2
+    assert "larger than" in done.stderr
+
+
+def test_a_log_that_cannot_be_written_is_exit_code_9(environment, tmp_path, tiny_model):
+    (tmp_path / "home" / "state" / "engine.log").mkdir(parents=True)
+    done = shell(f"LLAMACHAT -m {tiny_model} hi", environment)
+    assert done.returncode == 9
+    assert "engine.log" in done.stderr
+
+
+def test_ctrl_c_while_python_starts_is_130_without_a_traceback(environment, starter):
+    for milliseconds in (25, 40, 60, 90):
+        process = start(environment, "--json", "-m", str(starter), "hi")
+        time.sleep(milliseconds / 1000)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+        if process.returncode == -signal.SIGINT:
+            continue  # before Python had come to the first line of ours
+        assert process.returncode == 130
+        assert json.loads(out)["error"]["code"] == 130
+        assert err == b""
+
+
+def test_a_seeded_answer_is_the_same_when_the_engine_is_killed_in_it(environment, starter):
+    arguments = ("-m", str(starter), "--seed", "1", "-n", "80", "Write a story about a lighthouse.")
+    expected, _ = start(environment, *arguments).communicate(timeout=60)
+    process = start(environment, *arguments)
+    first = until_text(process)
+    time.sleep(0.3)
+    engine_of(process).kill()
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert b"the answer goes on" in err
+    assert first + out == expected
