@@ -23,7 +23,6 @@ class Environment:
     stdout_is_terminal: bool
     stderr_is_terminal: bool
     variables: Mapping[str, str]
-    paths: Paths
 
     @classmethod
     def of_process(cls) -> Environment:
@@ -38,8 +37,12 @@ class Environment:
             stdout_is_terminal=bool(sys.stdout) and sys.stdout.isatty(),
             stderr_is_terminal=bool(sys.stderr) and sys.stderr.isatty(),
             variables=os.environ,
-            paths=Paths.of(os.environ),
         )
+
+    @property
+    def paths(self) -> Paths:
+        """Where our files live. Asked for late: a page of help needs none."""
+        return Paths.of(self.variables)
 
     @property
     def wants_plain(self) -> bool:

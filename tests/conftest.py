@@ -16,7 +16,6 @@ from llamachat.cli.main import main
 from llamachat.engine.ladder import Ladder
 from llamachat.engine.process import EngineProcess
 from llamachat.environment import Environment
-from llamachat.paths import Paths
 from llamachat.types import LoadOptions
 from tests.model_files import write_tiny_model
 
@@ -61,8 +60,7 @@ def run(tmp_path) -> Callable[..., Result]:
             stdin_is_terminal=terminal,
             stdout_is_terminal=terminal,
             stderr_is_terminal=False,
-            variables=variables,
-            paths=Paths.of({"LLAMACHAT_HOME": str(tmp_path / "home")}),
+            variables={"LLAMACHAT_HOME": str(tmp_path / "home"), **variables},
         )
         code = main(list(arguments), environment)
         return Result(int(code), out.getvalue().decode(), err.getvalue())

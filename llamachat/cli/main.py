@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
 import sys
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llamachat import __version__
 from llamachat.cli.faults import log_fault
 from llamachat.cli.options import ChatOptions
-from llamachat.engine.launch import discard, launch
 from llamachat.environment import Environment
 from llamachat.errors import ExitCode, Interrupted, LlamachatError, StorageError, UsageError
+
+if TYPE_CHECKING:
+    import subprocess
 
 _DISK_ERRORS = (errno.ENOSPC, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC))
 _COMMANDS = ("pull", "models", "presets", "sessions", "config", "doctor", "bench")  # names the contract reserves
@@ -66,20 +70,24 @@ def _dispatch(arguments: list[str], environment: Environment) -> int:
         _parse(arguments)
         return ExitCode.DONE
     environment.paths.make()
-    child = _launch(environment)  # llama.cpp is loaded while the libraries here are
-    try:
+    with _engine_process(environment.paths.engine_log) as child:  # llama.cpp is loaded while the libraries here are
         options = _parse(arguments)
         return ExitCode.DONE if options is None else _chat(options, environment, child)
-    finally:
-        discard(child)
 
 
-def _launch(environment: Environment) -> subprocess.Popen[bytes]:
-    log = environment.paths.engine_log
+@contextmanager
+def _engine_process(log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """An engine's process, gone at the end whatever happened. Raises StorageError."""
+    from llamachat.engine.launch import discard, launch  # noqa: PLC0415  subprocess, 15 ms that --help does not need
+
     try:
-        return launch(log)
+        child = launch(log)
     except OSError as error:
         raise StorageError(f"{log} cannot be written: {error.strerror}.", "Remove it or mend its folder.") from error
+    try:
+        yield child
+    finally:
+        discard(child)
 
 
 def _parse(arguments: list[str]) -> ChatOptions | None:
