@@ -133,8 +133,8 @@ def fit_gpu_layers(n_layers: int, weight_bytes: int, kv_bytes: int, free_bytes: 
 def flash_attention_pays(root: Path = Path("/")) -> bool:
     """Whether flash attention speeds up decoding on this CPU: not on Intel's.
 
-    Measured with SmolLM2-135M and 2 threads, ms a token with and without it: Sapphire Rapids at 1,000 tokens of
-    context 16.8 and 7.6; EPYC (Zen 4) at 1,000 11.2 and 11.4, at 3,000 18.5 and 22.0.
+    Measured (docs/benchmarks.md): on Sapphire Rapids a token at 1,000 takes 2.2 times as long with it, on Zen 4 it
+    takes a tenth less, and a quarter less with Llama 2's shape.
     """
     vendor = re.search(r"^vendor_id\s*:\s*(\S+)", _read(root / "proc/cpuinfo"), re.MULTILINE)
     return "intel" not in (vendor[1] if vendor else platform.processor()).lower()
