@@ -29,11 +29,21 @@ def collecting_keys(stdin: BinaryIO) -> Iterator[str]:
     quiet = termios.tcgetattr(descriptor)
     quiet[0] &= ~termios.ICRNL
     quiet[3] &= ~(termios.ECHO | termios.ICANON)
+    quiet[3] |= termios.NOFLSH  # Ctrl-C would throw away what was typed
     early = _pending_lines(descriptor)
     termios.tcsetattr(descriptor, termios.TCSANOW, quiet)
+
+    def resume(_number: int, _frame: FrameType | None) -> None:
+        """After Ctrl-Z and `fg` the shell has left its own settings."""
+        is_ours = os.tcgetpgrp(descriptor) == os.getpgrp()
+        if is_ours and termios.tcgetattr(descriptor)[3] & termios.ICANON:
+            termios.tcsetattr(descriptor, termios.TCSANOW, quiet)
+
+    resumed_before = signal.signal(signal.SIGCONT, resume)
     try:
         yield early
     finally:
+        signal.signal(signal.SIGCONT, resumed_before)
         termios.tcsetattr(descriptor, termios.TCSANOW, before)
 
 

@@ -64,8 +64,10 @@ def test_ctrl_c_stops_the_answer_keeps_it_and_the_chat_goes_on(chat, starter):
     terminal.wait_for_prompt()
     terminal.type(LONG)
     terminal.wait_for("lighthouse", 2)
-    terminal.type(CTRL_C)
+    terminal.type("typed ahead" + CTRL_C)
     terminal.wait_for("[stopped", 1)
+    terminal.wait_for("› typed ahead", 1)
+    terminal.type(CTRL_C)
     terminal.wait_for_prompt()
     terminal.type("/set max_tokens 5\r")
     terminal.wait_for("max_tokens = 5")
@@ -107,6 +109,26 @@ def test_keys_typed_during_an_answer_are_not_echoed_and_appear_at_the_next_promp
     assert "typed ahead" not in terminal.text
     terminal.wait_for("typed ahead", 1)
     assert terminal.text.index("[cut") < terminal.text.index("typed ahead")
+
+
+def test_after_a_stop_and_fg_nothing_is_echoed_into_the_answer(chat, starter):
+    import signal
+    import termios
+
+    terminal = chat("-m", str(starter), "-t", "0", "-n", "400")
+    terminal.wait_for_prompt()
+    terminal.type(LONG)
+    terminal.wait_for("lighthouse", 2)
+    settings = termios.tcgetattr(terminal.process.child_fd)
+    settings[3] |= termios.ICANON | termios.ECHO  # as a shell leaves it
+    termios.tcsetattr(terminal.process.child_fd, termios.TCSANOW, settings)
+    terminal.process.kill(signal.SIGCONT)
+    deadline = time.monotonic() + 5
+    while termios.tcgetattr(terminal.process.child_fd)[3] & termios.ECHO and time.monotonic() < deadline:
+        terminal.read()
+    assert not termios.tcgetattr(terminal.process.child_fd)[3] & termios.ECHO
+    terminal.type(CTRL_C)
+    terminal.wait_for("[stopped", 1)
 
 
 def test_alt_enter_and_ctrl_j_break_the_line_and_enter_sends(chat, tiny_model):
