@@ -16,6 +16,7 @@ llama.cpp's return codes in `llama/`, a broken pipe to the engine in `engine/pro
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 
 
@@ -110,3 +111,11 @@ class Interrupted(LlamachatError):
     """The user pressed Ctrl-C (or the process got SIGINT) before there was anything to keep."""
 
     code = ExitCode.INTERRUPTED
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The hint for a name that does not exist: the nearest that does. Empty when none is near."""
+    from difflib import get_close_matches  # noqa: PLC0415  only on the way to an error
+
+    near = get_close_matches(name, list(known), n=1)
+    return f"Did you mean {near[0]}?" if near else ""

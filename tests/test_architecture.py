@@ -22,9 +22,14 @@ MAY_IMPORT = {
     "engine": {"engine"},
     "engine.worker": {"engine", "llama", "formats"},
     "models": {"models", "paths"},
-    "chat": {"chat", "engine"},
-    "ui": {"ui", "chat", "engine", "environment"},
-    "cli": {"cli", "ui", "chat", "engine", "models", "environment", "paths", "version"},
+    "chat": {"chat", "engine", "choices"},
+    "ui": {"ui", "chat", "engine", "environment", "presets", "choices", "settings"},
+    "cli": {"cli", "ui", "chat", "engine", "models", "environment", "paths", "version"}
+    | {"config", "presets", "choices", "settings"},
+    "config": {"choices", "settings", "paths"},
+    "presets": {"choices", "settings", "paths"},
+    "choices": {"settings"},
+    "settings": set(),
     "environment": {"paths"},
     "paths": set(),
     "types": set(),
@@ -40,6 +45,8 @@ HOMES = {
     "jinja2": {"formats.jinja"},
     "msgspec": {"engine", "cli"},
     "platformdirs": {"paths"},
+    "yaml": {"presets"},
+    "tomlkit": {"config"},
     "typer": {"cli"},
     "rich": {"ui", "cli"},
     "prompt_toolkit": {"ui"},
@@ -120,7 +127,9 @@ def test_every_library_used_is_declared_and_every_one_declared_has_a_home():
     declared = {
         line.split("=")[0].split(">")[0].split("<")[0].split("~")[0].strip() for line in project["dependencies"]
     }
-    modules = {name.replace("-", "_").replace("llama_cpp_python", "llama_cpp") for name in declared}
+    modules = {
+        name.replace("-", "_").replace("llama_cpp_python", "llama_cpp").replace("pyyaml", "yaml") for name in declared
+    }
     assert modules == set(HOMES)
     used = {module.split(".")[0] for path in FILES for module in imports(path)}
     assert used <= set(sys.stdlib_module_names) | modules | {"llamachat"}
@@ -144,6 +153,8 @@ def test_the_program_starts_without_the_heavy_libraries():
         "msgspec",
         "jinja2",
         "numpy",
+        "yaml",
+        "tomlkit",
     }
 
 

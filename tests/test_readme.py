@@ -1,4 +1,4 @@
-"""Every command in the README is run. What would never end, or take minutes, is adapted as the table says."""
+"""Every command in the README and the page on presets is run. What would take minutes is adapted as the table says."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 COMMANDS = [
     line
-    for block in re.findall(
-        r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
-    )
+    for page in ("README.md", "docs/presets.md")
+    for block in re.findall(r"^```sh\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     for line in block.splitlines()
 ]
 # As shown → as run here, and what its output must match.
@@ -27,9 +26,13 @@ ADAPTED = {
     "make lint": ("make -n lint", "ruff[\\s\\S]*mypy"),
     "make bench": ("make -s bench ARGS='--help'", "rounds"),
     "pip install '.[starter]'": ("pip install --dry-run --no-deps --no-build-isolation '.[starter]'", "llamachat-"),
+    'llamachat -p pirate "Where is the treasure?"': (
+        'llamachat presets new pirate "You are a pirate." >&2 && llamachat -p pirate "Where is the treasure?"',
+        r".",
+    ),
     "llamachat -m llama-2-7b-chat.Q4_K_M.gguf": (
         "llamachat -m llama-2-7b-chat.Q4_K_M.gguf --dry-run hi",
-        r"\[INST\] hi",
+        r"hi \[/INST\]",
     ),
 }
 
@@ -50,7 +53,7 @@ def folder(tmp_path, tiny_model):
 
 def test_there_are_commands_to_run():
     assert len(COMMANDS) >= 10
-    assert set(ADAPTED) <= set(COMMANDS), "the table names a command that the README has no more"
+    assert set(ADAPTED) <= set(COMMANDS), "the table names a command that is shown no more"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -84,14 +87,18 @@ def test_every_file_the_readme_links_to_is_there():
 
 
 def test_every_option_in_the_docs_exists():
-    help_page = subprocess.run(
-        [sys.executable, "-m", "llamachat", "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "COLUMNS": "200"},
-    ).stdout
-    for page in ("README.md", "docs/command-line.md"):
+    commands = ([], ["presets", "new"], ["presets", "remove"], ["config", "list"])
+    help_page = "".join(
+        subprocess.run(
+            [sys.executable, "-m", "llamachat", *command, "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "COLUMNS": "200"},
+        ).stdout
+        for command in commands
+    )
+    for page in ("README.md", "docs/command-line.md", "docs/presets.md", "docs/settings.md"):
         text = (ROOT / page).read_text(encoding="utf-8")
         for option in set(re.findall(r"(?<=[\s`(])(?:--[a-z][a-z-]+)", text)):
             assert option in help_page, f"{page}: {option}"

@@ -5,24 +5,38 @@ The only writer of conversations, for the REPL and one-shots alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 
 from llamachat.chat.conversation import Conversation, State
+from llamachat.choices import Choices
 from llamachat.engine.base import Delta, Engine, Event, Finished, Notice, Request
 from llamachat.errors import EngineDied
-from llamachat.types import Message, Role
+from llamachat.types import Message, Role, Sampling
+
+_SAMPLERS = tuple(field.name for field in fields(Sampling) if field.name != "logit_bias")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Settings:
     """How answers are to be made; `sampling` overrides fields of the model's own."""
 
-    sampling: dict[str, float | int] = field(default_factory=dict)
+    sampling: Mapping[str, float | int] = field(default_factory=dict)
     seed: int | None = None
     max_tokens: int | None = None
     stops: tuple[str, ...] = ()
     raw_tags: bool = False
+
+    @classmethod
+    def of(cls, choices: Choices) -> Settings:
+        """What was chosen, as far as it makes answers."""
+        return cls(
+            sampling={key: value for key in _SAMPLERS if (value := choices.number(key)) is not None},
+            seed=choices.whole("seed"),
+            max_tokens=choices.whole("max_tokens"),
+            stops=choices.texts("stop"),
+            raw_tags=choices.switch("raw_tags"),
+        )
 
     def request(self, messages: tuple[Message, ...], *, open_answer: bool = False) -> Request:
         return Request(

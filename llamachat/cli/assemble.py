@@ -1,35 +1,61 @@
-"""From options to the parts they ask for: the engine, and how answers are made."""
+"""From options to the parts they ask for: what was chosen, and the engine."""
 
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
-from llamachat.chat.turn import Settings
-from llamachat.cli.options import ChatOptions
+from llamachat import config, presets
+from llamachat.choices import Choices, Layer, Origin
 from llamachat.engine.ladder import Ladder
 from llamachat.engine.process import EngineProcess
 from llamachat.environment import Environment
+from llamachat.errors import UsageError
 from llamachat.models import library
+from llamachat.presets import Shelf
+from llamachat.settings import SETTINGS, Value
 from llamachat.types import LoadOptions
 
 Child = subprocess.Popen[bytes]
 
 
-def make_engine(
-    options: ChatOptions, environment: Environment, *, child: Child | None = None, model: str | None = None
-) -> EngineProcess:
-    """An engine for the model that is wanted, in `child` if there is one already. Raises ModelError."""
-    found = library.find(model or options.model, Path())
+def choose(flags: Mapping[str, Value], variables: Mapping[str, str], environment: Environment) -> Choices:
+    """Everything that was chosen, by the options and before them. Raises UsageError, which names the place."""
+    layers = {
+        Origin.FLAG: Layer(flags),
+        Origin.ENVIRONMENT: _environment_layer(environment.variables),
+        Origin.FILE: config.read(environment.paths.config_file),
+    }
+    choices = Choices(layers)
+    named = choices.find("preset")
+    origin = Origin.PRESET if named.origin in (Origin.FLAG, Origin.ENVIRONMENT) else Origin.DEFAULT_PRESET
+    try:
+        return presets.switch(choices, origin, str(named.value), variables, Shelf(environment.paths.presets))
+    except UsageError as error:
+        place = f"{named.place}: " if named.place else ""
+        raise UsageError(f"{place}{error.message}", error.hint) from error
+
+
+def _environment_layer(variables: Mapping[str, str]) -> Layer:
+    """The settings among the environment's variables; an empty one counts as unset. Raises UsageError."""
+    given = ((setting, variables.get(setting.variable)) for setting in SETTINGS)
+    return Layer({setting.key: setting.parse(text, setting.variable) for setting, text in given if text})
+
+
+def make_engine(choices: Choices, environment: Environment, child: Child | None = None) -> EngineProcess:
+    """An engine for the model that was chosen, in `child` if there is one already. Raises ModelError."""
+    found = library.find(choices.text("model"), Path())
+    layers = choices.find("gpu_layers").value
     load = LoadOptions(
         path=str(found.path),
         name=found.name,
         is_starter=found.is_starter,
-        n_ctx=options.n_ctx,
-        n_threads=options.n_threads,
-        gpu_layers=options.gpu_layers,
-        kv_type=options.kv_type,
-        format=options.format,
+        n_ctx=choices.whole("ctx_size"),
+        n_threads=choices.whole("threads"),
+        gpu_layers={"auto": None, "all": -1}.get(str(layers), choices.whole("gpu_layers")),
+        kv_type=choices.text("kv_type") or "f16",
+        format=choices.text("format"),
         sampling=found.sampling,
     )
     return EngineProcess(
@@ -38,15 +64,4 @@ def make_engine(
         ladder=Ladder(environment.paths.ladder),
         family=found.family,
         started=child,
-    )
-
-
-def make_settings(options: ChatOptions) -> Settings:
-    """How answers are to be made."""
-    return Settings(
-        sampling=options.sampling,
-        seed=options.seed,
-        max_tokens=options.max_tokens,
-        stops=options.stops,
-        raw_tags=options.raw_tags,
     )

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from llamachat import __version__
-from llamachat.chat.conversation import Conversation
-from llamachat.cli.assemble import Child, make_engine, make_settings
+from llamachat.cli.assemble import Child, choose, make_engine
 from llamachat.cli.faults import log_fault
 from llamachat.cli.options import ChatOptions
 from llamachat.engine.process import EngineProcess
 from llamachat.environment import Environment
 from llamachat.errors import ExitCode
 from llamachat.paths import private_file
-from llamachat.ui.commands import COMMANDS
+from llamachat.presets import Shelf
 from llamachat.ui.prompt import Prompt
 from llamachat.ui.repl import Repl
 from llamachat.ui.screen import Screen
@@ -20,22 +19,22 @@ from llamachat.ui.terminal import collecting_keys
 
 def run(options: ChatOptions, environment: Environment, child: Child) -> int:
     """Chat until the user leaves; the exit code."""
-    plain = options.plain or environment.wants_plain
-    engine = make_engine(options, environment, child=child)
+    choices = choose(options.flags, options.variables, environment)
+    engine = make_engine(choices, environment, child)
     engine.start()  # it loads while the line editor is set up
-    screen = Screen(environment, quiet=options.quiet, plain=plain)
+    plain = choices.switch("plain") or environment.wants_plain
+    screen = Screen(environment, quiet=choices.switch("quiet"), plain=plain)
     repl = Repl(
         engine,
-        Conversation(options.system),
-        make_settings(options),
+        choices,
+        Shelf(environment.paths.presets),
         screen,
-        make_engine=lambda name: make_engine(options, environment, model=name),
+        make_engine=lambda choices: make_engine(choices, environment),
         log_fault=lambda error: log_fault(error, environment.paths),
-        show_statistics=options.verbose,
     )
     try:
         with collecting_keys(environment.stdin) as early:
-            if not options.quiet:
+            if not choices.switch("quiet"):
                 _greet(screen, engine)
             repl.run(_prompt(repl, environment, plain=plain), early.splitlines())
     finally:
@@ -47,7 +46,7 @@ def _prompt(repl: Repl, environment: Environment, *, plain: bool) -> Prompt:
     return Prompt(
         history=private_file(environment.paths.history),
         toolbar=repl.toolbar,
-        commands=[f"/{command.name}" for command in COMMANDS],
+        completions=repl.completions,
         plain=plain,
         colour=environment.wants_colour,
     )

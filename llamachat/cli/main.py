@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import sys
 import traceback
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     import subprocess
 
 _DISK_ERRORS = (errno.ENOSPC, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC))
-_COMMANDS = ("pull", "models", "presets", "sessions", "config", "doctor", "bench")  # names the contract reserves
+_COMMANDS = {"presets": "llamachat.cli.presets", "config": "llamachat.cli.config"}  # imported when they are called
+_RESERVED = ("pull", "models", "sessions", "doctor", "bench")  # names of commands to come, never a prompt
 
 
 def run() -> None:
@@ -61,8 +63,11 @@ def _error_for_user(error: BaseException, environment: Environment) -> Llamachat
 
 
 def _dispatch(arguments: list[str], environment: Environment) -> int:
-    if arguments and arguments[0] in _COMMANDS:
-        word = arguments[0]
+    word = arguments[0] if arguments else ""
+    if word in _COMMANDS:
+        importlib.import_module(_COMMANDS[word]).run(arguments[1:], environment)
+        return ExitCode.DONE
+    if word in _RESERVED:
         raise UsageError(
             f"this version has no command {word!r}.", f"To ask a question that begins so: llamachat -- {word} …"
         )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from llamachat.chat.conversation import Conversation
-from llamachat.chat.turn import answer_despite_crash
-from llamachat.cli.assemble import Child, make_engine, make_settings
+from llamachat.chat.turn import Settings, answer_despite_crash
+from llamachat.choices import Choices
+from llamachat.cli.assemble import Child, choose, make_engine
 from llamachat.cli.options import ChatOptions
 from llamachat.cli.output import encode_answer, write_json
 from llamachat.cli.prompt import Prompt, read
@@ -26,26 +27,26 @@ def is_wanted(options: ChatOptions, environment: Environment) -> bool:
 
 def run(options: ChatOptions, environment: Environment, child: Child) -> int:
     """Answer once; the exit code."""
-    engine = make_engine(options, environment, child=child)
+    choices = choose(options.flags, options.variables, environment)
+    engine = make_engine(choices, environment, child)
     try:
         engine.start()  # it loads while the input is read
-        prompt = read(options, environment)
+        prompt = read(options, choices, environment)
         try:
             with on_interrupt(engine.interrupt):
-                return (
-                    _dry_run(prompt, options, environment, engine)
-                    if options.dry_run
-                    else _answer(prompt, options, environment, engine)
-                )
+                act = _dry_run if options.dry_run else _answer
+                return act(prompt, choices, environment, engine, as_json=options.json)
         except ForbiddenTag as error:
             raise prompt.place(error) from error
     finally:
         engine.close()
 
 
-def _dry_run(prompt: Prompt, options: ChatOptions, environment: Environment, engine: EngineProcess) -> int:
-    rendered = engine.render(make_settings(options).request(prompt.messages))
-    if options.json:
+def _dry_run(
+    prompt: Prompt, choices: Choices, environment: Environment, engine: EngineProcess, *, as_json: bool
+) -> int:
+    rendered = engine.render(Settings.of(choices).request(prompt.messages))
+    if as_json:
         context = {"size": rendered.context.size, "used": rendered.context.used, "dropped_turns": 0}
         shown = {"prompt": rendered.text, "tokens": rendered.tokens, "n_tokens": len(rendered.tokens)}
         write_json(environment.stdout, {**shown, "context": context})
@@ -56,19 +57,20 @@ def _dry_run(prompt: Prompt, options: ChatOptions, environment: Environment, eng
     return ExitCode.DONE
 
 
-def _answer(prompt: Prompt, options: ChatOptions, environment: Environment, engine: EngineProcess) -> int:
+def _answer(prompt: Prompt, choices: Choices, environment: Environment, engine: EngineProcess, *, as_json: bool) -> int:
     conversation = Conversation.of(prompt.messages)
-    status = Status(environment, quiet=options.quiet or options.json, plain=options.plain)
-    writer = AnswerWriter(environment, stream=options.stream)
+    settings = Settings.of(choices)
+    status = Status(environment, quiet=choices.switch("quiet") or as_json, plain=choices.switch("plain"))
+    writer = AnswerWriter(environment, stream=choices.switch("stream"))
     finished: Finished | None = None
     try:
-        for event in answer_despite_crash(conversation, engine, make_settings(options)):
+        for event in answer_despite_crash(conversation, engine, settings):
             match event:
                 case Loading() | Reading():
                     status.progress(event)
                 case Delta():
                     status.clear()
-                    if not options.json:
+                    if not as_json:
                         writer.write(event.text)
                 case Notice():
                     writer.break_line()
@@ -77,16 +79,16 @@ def _answer(prompt: Prompt, options: ChatOptions, environment: Environment, engi
                     finished = event
     finally:
         status.clear()
-        if conversation.answer and not options.json:
+        if conversation.answer and not as_json:
             writer.end()
     assert finished is not None
-    if options.json:
+    if as_json:
         info = engine.info
         model = {"name": info.name, "path": info.path, "sha256": None} if info else {}
         text = conversation.answer.content if conversation.answer else ""
         write_json(environment.stdout, encode_answer(text, finished, model))
-    if finished.reason is FinishReason.LENGTH and options.max_tokens is None:
+    if finished.reason is FinishReason.LENGTH and settings.max_tokens is None:
         status.notice(f"The answer ends where the context of {finished.context.size:,} tokens is full.")
-    if options.verbose:
+    if choices.switch("verbose"):
         status.line(statistics(finished))
     return ExitCode.INTERRUPTED if finished.reason is FinishReason.INTERRUPTED else ExitCode.DONE

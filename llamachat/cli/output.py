@@ -1,18 +1,57 @@
-"""The JSON that scripts read from stdout."""
+"""What commands print on stdout: JSON for scripts, lines and tables for people."""
 
 from __future__ import annotations
 
-from typing import Any, BinaryIO
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
 
-from llamachat.engine.base import Finished
+from llamachat.environment import Environment
+from llamachat.ui.sanitise import sanitise, sanitise_line
+
+if TYPE_CHECKING:
+    from llamachat.engine.base import Finished
 
 
 def write_json(stdout: BinaryIO, value: Any) -> None:
     """One object on one line."""
     stdout.write(msgspec.json.encode(value) + b"\n")
     stdout.flush()
+
+
+def write_text(environment: Environment, text: str) -> None:
+    """Text as it is into a pipe, harmless on a terminal, ending in one newline."""
+    shown = sanitise(text) if environment.stdout_is_terminal else text
+    encoding = environment.stdout_encoding if environment.stdout_is_terminal else "utf-8"
+    environment.stdout.write(f"{shown.rstrip(chr(10))}\n".encode(encoding, "replace"))
+    environment.stdout.flush()
+
+
+def write_table(environment: Environment, rows: Sequence[Sequence[str]]) -> None:
+    """Rows in columns: wrapped to the terminal there, one line a row in a pipe."""
+    rows = [[sanitise_line(cell) for cell in row] for row in rows]
+    if environment.stdout_is_terminal:
+        write_text(environment, _wrapped(rows))
+        return
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    write_text(environment, "\n".join(line.rstrip() for line in lines))
+
+
+def _wrapped(rows: Sequence[Sequence[str]]) -> str:
+    from rich.console import Console  # noqa: PLC0415  40 ms that a pipe does not need
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table.grid(padding=(0, 2))
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console = Console(color_system=None, file=io.StringIO())
+    with console.capture() as captured:
+        console.print(table)
+    return captured.get()
 
 
 def encode_answer(text: str, finished: Finished, model: dict[str, str | None]) -> dict[str, Any]:

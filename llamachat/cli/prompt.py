@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from llamachat.choices import Choices, Origin
 from llamachat.cli.options import ChatOptions
 from llamachat.environment import Environment
 from llamachat.errors import ForbiddenTag, UsageError
@@ -58,10 +59,13 @@ class Prompt:
         return Part(f"message {error.index + 1} ({message.role})", message.content), error.offset
 
 
-def read(options: ChatOptions, environment: Environment) -> Prompt:
+def read(options: ChatOptions, choices: Choices, environment: Environment) -> Prompt:
     """The prompt that the options, files and piped input make. Raises UsageError."""
+    system = choices.find("system")
     if options.messages is not None:
-        return Prompt(_with_system(options.system, _read_messages(options.messages, environment)))
+        is_asked_for = system.origin is Origin.FLAG or (system.origin is Origin.PRESET and "preset" in options.flags)
+        messages = _read_messages(options.messages, environment)
+        return Prompt(_with_system(choices.text("system") if is_asked_for else None, messages))
     parts = [Part(f"the file {path}", _read_file(path)) for path in options.files]
     if not environment.stdin_is_terminal:
         piped = _decode(_piped(environment), "the piped input")
@@ -72,11 +76,11 @@ def read(options: ChatOptions, environment: Environment) -> Prompt:
     if not any(part.text.strip() for part in parts):
         raise UsageError("there is nothing to ask: the input is empty.", 'Example: llamachat "why is the sky blue?"')
     content = _SEPARATOR.join(part.text for part in parts)
-    return Prompt(_with_system(options.system, (Message(Role.USER, content),)), tuple(parts))
+    return Prompt(_with_system(choices.text("system"), (Message(Role.USER, content),)), tuple(parts))
 
 
 def _with_system(system: str | None, messages: tuple[Message, ...]) -> tuple[Message, ...]:
-    """-s replaces a conversation's own system prompt."""
+    """A system prompt that is given replaces a conversation's own."""
     if system is None:
         return messages
     rest = messages[1:] if messages and messages[0].role is Role.SYSTEM else messages

@@ -24,6 +24,8 @@ class Chat(Protocol):
 
     def set_system(self, text: str) -> None: ...
 
+    def set_preset(self, text: str) -> None: ...
+
     def set_model(self, name: str) -> None: ...
 
     def set_value(self, name: str, value: str) -> None: ...
@@ -70,6 +72,10 @@ def _system(chat: Chat, text: str) -> None:
     chat.set_system(text)
 
 
+def _preset(chat: Chat, text: str) -> None:
+    chat.set_preset(text)
+
+
 def _model(chat: Chat, name: str) -> None:
     chat.set_model(name)
 
@@ -92,8 +98,11 @@ COMMANDS = (
     Command("new", "", "start over; the system prompt stays", _new),
     Command("retry", "", "ask the last question again", _retry),
     Command("system", "[TEXT|off]", "show or set the system prompt", _system),
+    Command(
+        "preset", "[NAME [VARIABLE=VALUE]…|none]", "show the presets or change to one; the conversation stays", _preset
+    ),
     Command("model", "[FILE|starter]", "show or change the model; the conversation stays", _model),
-    Command("set", "[NAME VALUE]", "show or set temperature, top_p, seed, max_tokens, …", _set),
+    Command("set", "[NAME VALUE|off]", "show or set temperature, top_p, seed, max_tokens, …", _set),
     Command("stats", "[on|off]", "what the last answer took; on: after each", _stats),
     Command("exit", "", "leave (or Ctrl-D)", _exit),
 )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 
+from llamachat import presets
 from llamachat.chat import turn
 from llamachat.chat.conversation import Conversation
 from llamachat.chat.turn import Settings
+from llamachat.choices import Choices, Origin
 from llamachat.engine.base import Engine, Event, Finished
 from llamachat.errors import EngineDied, Interrupted, LlamachatError, UsageError
+from llamachat.presets import Shelf
 from llamachat.types import FinishReason
 from llamachat.ui import commands
 from llamachat.ui import settings as adjustable
@@ -23,32 +27,33 @@ _REMARKS = {
     FinishReason.LENGTH: "[cut: the limit of tokens, or the end of the context, was reached]",
 }
 
-MakeEngine = Callable[[str], Engine]
+MakeEngine = Callable[[Choices], Engine]
 
 
 class Repl:
     """One conversation with one model at a time.
 
-    `make_engine` builds an engine for a model's name, for /model. `log_fault` keeps a traceback.
+    `choices` are what holds at its start. `make_engine` builds an engine for other choices. `log_fault` keeps a
+    traceback.
     """
 
     def __init__(
         self,
         engine: Engine,
-        conversation: Conversation,
-        settings: Settings,
+        choices: Choices,
+        shelf: Shelf,
         screen: Screen,
         make_engine: MakeEngine,
         log_fault: Callable[[Exception], LlamachatError],
-        show_statistics: bool,
     ) -> None:
         self.engine = engine
-        self._conversation = conversation
-        self._settings = settings
+        self._choices = choices
+        self._shelf = shelf
+        self._conversation = Conversation(choices.text("system"))
         self.screen = screen
         self._make_engine = make_engine
         self._log_fault = log_fault
-        self._shows_statistics = show_statistics
+        self._shows_statistics = choices.switch("verbose")
         self._last: Finished | None = None
         self._leaving = False
 
@@ -100,7 +105,24 @@ class Repl:
             percent = f" {100 * loading.done // loading.total} %" if loading.total else ""
             return f"loading the model…{percent}"
         used = self._last.context.used if self._last else 0
-        return f"{info.name} {info.quantisation} · {used:,}/{info.n_ctx:,} tokens"
+        return f"{info.name} {info.quantisation} · {self._preset} · {used:,}/{info.n_ctx:,} tokens"
+
+    def completions(self) -> list[str]:
+        """What Tab can make of the beginning of a line."""
+        names = [f"/{command.name}" for command in commands.COMMANDS]
+        return [
+            *names,
+            *(f"/preset {name}" for name in self._shelf.names()),
+            *(f"/set {name}" for name in adjustable.NAMES),
+        ]
+
+    @property
+    def _preset(self) -> str:
+        return self._choices.text("preset") or presets.NONE
+
+    @property
+    def _settings(self) -> Settings:
+        return Settings.of(self._choices)
 
     # what the commands do
 
@@ -123,17 +145,25 @@ class Repl:
 
     def set_system(self, text: str) -> None:
         if text:
-            self._conversation.system = None if text == "off" else text
+            self._choose(self._choices.with_value(Origin.CHAT, "system", None if text == "off" else text))
         self.say(f"System prompt: {self._conversation.system or 'none'}")
+
+    def set_preset(self, text: str) -> None:
+        if not text:
+            self._show_presets()
+            return
+        name, given = _preset_and_variables(text)
+        choices = presets.switch(self._choices, Origin.PRESET, name, given, self._shelf)
+        choices = choices.without_value(Origin.CHAT, "system").with_value(Origin.CHAT, "preset", name)
+        self._choose(choices)
+        self.say(f"Preset: {name}.")
+        if (system := choices.find("system")).origin in (Origin.FLAG, Origin.ENVIRONMENT):
+            given_by = system.place or "-s"
+            self.say(f"The system prompt stays the one given with {given_by}; /system changes it.")
 
     def set_model(self, name: str) -> None:
         if name:
-            engine = self._make_engine(name)
-            engine.on_change = self.engine.on_change
-            self.engine.close()
-            self.engine = engine
-            self.engine.start()
-            self.say("Loading it; you can type meanwhile.")
+            self._choose(self._choices.with_value(Origin.CHAT, "model", name))
         elif info := self.engine.info:
             self.say(f"{info.name} ({info.quantisation}, format {info.format}) from {info.path}")
         else:
@@ -141,15 +171,34 @@ class Repl:
 
     def set_value(self, name: str, value: str) -> None:
         if not name:
-            self.screen.table(adjustable.describe(self._settings, self.engine.info))
+            self.screen.table(adjustable.describe(self._choices, self.engine.info))
             return
-        adjustable.change(self._settings, name, value)
+        self._choices = adjustable.change(self._choices, name, value)
         self.say(f"{name} = {value}")
 
     def show_statistics(self, text: str) -> None:
         if text in ("on", "off"):
             self._shows_statistics = text == "on"
         self.say(statistics(self._last) if self._last else "No answer yet.")
+
+    def _show_presets(self) -> None:
+        """All of them, the one in use marked."""
+        self.screen.table(
+            (f"{'*' if preset.name == self._preset else ' '} {preset.name}", preset.summary)
+            for preset in self._shelf.all()
+        )
+
+    def _choose(self, choices: Choices) -> None:
+        """Let these choices hold from now on, with another engine if they name another model. Raises ModelError."""
+        if choices.text("model") != self._choices.text("model"):
+            engine = self._make_engine(choices)
+            engine.on_change = self.engine.on_change
+            self.engine.close()
+            self.engine = engine
+            self.engine.start()
+            self.say("Loading the model; you can type meanwhile.")
+        self._choices = choices
+        self._conversation.system = choices.text("system")
 
     # answers
 
@@ -175,3 +224,15 @@ class Repl:
         """The last message's text when it got no answer: it goes back to the prompt, to be changed."""
         turns = self._conversation.turns
         return "" if not turns or self._conversation.has_answer else self._conversation.drop_question()
+
+
+def _preset_and_variables(text: str) -> tuple[str, dict[str, str]]:
+    """`NAME variable=value "other=two words"`. Raises UsageError."""
+    try:
+        name, *pairs = shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"/preset {text} has a quote that does not close.") from error
+    for pair in pairs:
+        if "=" not in pair:
+            raise UsageError(f"/preset takes VARIABLE=VALUE after the name, not {pair!r}.")
+    return name, dict(pair.split("=", 1) for pair in pairs)

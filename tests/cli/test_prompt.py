@@ -8,7 +8,7 @@ import pytest
 
 
 def prompt_of(run, tiny_model, *arguments, stdin=b"") -> str:
-    result = run("-m", str(tiny_model), "--dry-run", *arguments, stdin=stdin)
+    result = run("-m", str(tiny_model), "-p", "none", "--dry-run", *arguments, stdin=stdin)
     assert result.code == 0, result.err
     return result.out
 
@@ -56,7 +56,7 @@ def test_strings_in_messages_are_taken_as_they_are(run, tiny_model):
 
 
 def test_dry_run_as_json_counts_the_tokens(run, tiny_model):
-    result = run("-m", str(tiny_model), "--dry-run", "--json", "hi")
+    result = run("-m", str(tiny_model), "-p", "none", "--dry-run", "--json", "hi")
     shown = json.loads(result.out)
     assert shown["prompt"] == "<s>[INST] hi [/INST]"
     assert shown["n_tokens"] == len(shown["tokens"]) == shown["context"]["used"]

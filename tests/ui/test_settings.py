@@ -1,47 +1,59 @@
-"""`/set`: what is taken, what is refused, and with which words."""
+"""`/set` and the table of commands: what is taken, what is refused, and with which words."""
 
 from __future__ import annotations
 
 import pytest
 
 from llamachat.chat.turn import Settings
+from llamachat.choices import Choices, Layer, Origin
 from llamachat.errors import UsageError
 from llamachat.ui import commands
 from llamachat.ui.settings import NAMES, change, describe
 
 
 def test_values_are_set_by_name_and_taken_back_by_off():
-    settings = Settings()
+    choices = Choices()
     for name, value in {"temperature": "0.3", "top_k": "20", "seed": "7", "max_tokens": "50", "stop": "END"}.items():
-        change(settings, name, value)
-    assert settings.sampling == {"temperature": 0.3, "top_k": 20}
-    assert (settings.seed, settings.max_tokens, settings.stops) == (7, 50, ("END",))
+        choices = change(choices, name, value)
+    assert Settings.of(choices) == Settings({"temperature": 0.3, "top_k": 20}, 7, 50, ("END",))
     for name in ("temperature", "top_k", "seed", "max_tokens", "stop"):
-        change(settings, name, "off")
-    assert settings == Settings()
+        choices = change(choices, name, "off")
+    assert Settings.of(choices) == Settings()
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "stop"])
-@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e308", "", "much", "-1e30"])
-def test_no_value_gets_through_that_native_code_could_stumble_over(name, value):
-    settings = Settings()
-    with pytest.raises(UsageError, match=name):
-        change(settings, name, value)
-    assert settings == Settings()
+def test_off_is_the_models_own_even_where_the_file_says_otherwise():
+    choices = Choices({Origin.FILE: Layer({"temperature": 0.0})})
+    assert Settings.of(change(choices, "temperature", "off")).sampling == {}
 
 
-def test_a_whole_number_is_asked_for_where_one_is_needed():
-    with pytest.raises(UsageError, match="whole number"):
-        change(Settings(), "top_k", "1.5")
+def test_a_second_stop_is_added_to_the_first():
+    choices = change(change(Choices(), "stop", "one"), "stop", "two words")
+    assert choices.texts("stop") == ("one", "two words")
 
 
-def test_an_unknown_name_is_answered_with_the_nearest():
-    with pytest.raises(UsageError, match="Did you mean temperature"):
-        change(Settings(), "temprature", "1")
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("top_k", "1.5", "whole number"),
+        ("temprature", "1", "Did you mean temperature"),
+        ("temperature", "", "needs a value, or off"),
+        ("ctx_size", "100", "llamachat config set ctx_size"),
+        ("system", "x", "/system"),
+        ("preset", "x", "/preset"),
+    ],
+)
+def test_what_cannot_be_set_is_answered_with_what_can(name, value, words):
+    with pytest.raises(UsageError, match=words):
+        change(Choices(), name, value)
 
 
-def test_every_setting_is_described():
-    assert {name for name, _ in describe(Settings(), None)} == set(NAMES)
+def test_every_setting_is_described_with_where_it_comes_from():
+    choices = Choices({Origin.FILE: Layer({"temperature": 0.5}, "config.toml"), Origin.FLAG: Layer({"seed": 3})})
+    rows = dict(describe(choices, None))
+    assert set(rows) == set(NAMES)
+    assert rows["temperature"] == "0.5  (config.toml; otherwise the model's own)"
+    assert rows["seed"].startswith("3  (flag")
+    assert rows["top_p"] == "the model's own"
 
 
 def test_commands_are_found_by_unambiguous_prefix():

@@ -1,0 +1,149 @@
+"""`llamachat presets`: see, make, change and remove presets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from llamachat import presets
+from llamachat.cli import app, editor
+from llamachat.cli.confirm import confirm
+from llamachat.cli.output import write_json, write_table, write_text
+from llamachat.environment import Environment
+from llamachat.errors import StorageError, UsageError
+from llamachat.paths import read_text, replace_file
+from llamachat.presets import Broken, Preset, Shelf
+
+_app = app.new("Presets: system prompts and settings under a name.")
+_Name = Annotated[str, typer.Argument(help="The preset's name.", show_default=False)]
+_Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
+
+
+def run(arguments: list[str], environment: Environment) -> None:
+    """One command line after `llamachat presets`."""
+    app.run(_app, arguments, "llamachat presets", environment)
+
+
+@_app.callback(invoke_without_command=True)
+def _default(context: typer.Context, json: _Json = False) -> None:
+    if context.invoked_subcommand is None:
+        list_(context, json=json)
+
+
+@_app.command("list")
+def list_(context: typer.Context, json: _Json = False) -> None:
+    """Every preset, yours and those that came with llamachat."""
+    environment, shelf = _open(context)
+    found = shelf.all()
+    if json:
+        write_json(environment.stdout, [_as_json(preset) for preset in found])
+        return
+    write_table(environment, [(preset.name, "yours" if preset.is_own else "", preset.summary) for preset in found])
+
+
+@_app.command()
+def show(context: typer.Context, name: _Name, json: _Json = False) -> None:
+    """A preset's file."""
+    environment, shelf = _open(context)
+    if json:
+        write_json(environment.stdout, _as_json(shelf.get(name)))
+        return
+    if name not in shelf.names():
+        shelf.get(name)
+    write_text(environment, read_text(shelf.path(name), ""))
+
+
+@_app.command()
+def new(
+    context: typer.Context,
+    name: _Name,
+    text: Annotated[list[str] | None, typer.Argument(help="The system prompt.", show_default=False)] = None,
+    description: Annotated[str, typer.Option("-d", "--description", help="What it is for.")] = "",
+    like: Annotated[str | None, typer.Option(metavar="PRESET", help="Begin with a copy of this one.")] = None,
+) -> None:
+    """Make a preset of your own: from TEXT or piped input, or else in your editor."""
+    environment, shelf = _open(context)
+    path = shelf.own_path(name)
+    if shelf.has_own(name):
+        raise UsageError(f"you have a preset {name!r} already.", f"Change it: llamachat presets edit {name}")
+    given = " ".join(text or ()) or _piped(environment)
+    start = read_text(shelf.get(like).path, "") if like else presets.compose(description)
+    if given:
+        content = given if given.startswith("---") else presets.compose(description, given)
+        try:
+            presets.parse(content, path)
+        except UsageError as error:
+            raise UsageError(error.message, "Nothing was written.") from error
+        replace_file(path, content)
+    elif not editor.is_there(environment) or not _edit(path, start, environment):
+        replace_file(path, start)
+    write_text(environment, str(path))
+
+
+@_app.command()
+def edit(context: typer.Context, name: _Name) -> None:
+    """Change a preset in your editor. One that came with llamachat is copied first, and yours wins from then on."""
+    environment, shelf = _open(context)
+    if name not in shelf.names():
+        shelf.get(name)
+    path = shelf.own_path(name)
+    changed = _edit(path, read_text(shelf.path(name), ""), environment)
+    write_text(environment, str(path) if changed else "Nothing was changed.")
+
+
+@_app.command()
+def remove(
+    context: typer.Context,
+    name: _Name,
+    yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove a preset of yours."""
+    environment, shelf = _open(context)
+    if not shelf.has_own(name):
+        if name in shelf.names():
+            raise UsageError(
+                f"{name} came with llamachat and stays.", f"To have it otherwise: llamachat presets edit {name}"
+            )
+        shelf.get(name)
+    path = shelf.path(name)
+    confirm(f"Remove {path}?", environment, yes=yes)
+    try:
+        path.unlink()
+    except OSError as error:
+        raise StorageError(f"{path} cannot be removed: {error.strerror}.", "Check its folder.") from error
+    again = " The one that came with llamachat holds again." if name in shelf.names() else ""
+    write_text(environment, f"{path} is removed.{again}")
+
+
+def _open(context: typer.Context) -> tuple[Environment, Shelf]:
+    environment: Environment = context.obj
+    return environment, Shelf(environment.paths.presets)
+
+
+def _edit(path: Path, start: str, environment: Environment) -> bool:
+    return editor.edit(path, start, lambda text: presets.parse(text, path), environment)
+
+
+def _as_json(preset: Preset | Broken) -> dict[str, Any]:
+    place = {"name": preset.name, "own": preset.is_own, "path": str(preset.path)}
+    if isinstance(preset, Broken):
+        return {**place, "error": preset.error.message}
+    return {
+        **place,
+        "description": preset.description,
+        "text": preset.text,
+        "settings": preset.values,
+        "variables": preset.variables,
+        "error": None,
+    }
+
+
+def _piped(environment: Environment) -> str:
+    if environment.stdin_is_terminal:
+        return ""
+    try:
+        return environment.stdin.read().decode("utf-8-sig").strip()
+    except UnicodeDecodeError as error:
+        raise UsageError("the piped input is not UTF-8 text.", "llamachat reads UTF-8 text.") from error
