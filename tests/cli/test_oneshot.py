@@ -1,4 +1,4 @@
-"""One-shots through the command line, with a model of noise and with the starter model."""
+"""One-shots through the command line, with a model of noise and with the parrot model."""
 
 from __future__ import annotations
 
@@ -6,36 +6,47 @@ import json
 
 import pytest
 
+from tests.conftest import Result
+
 
 def ask(run, model, *arguments, **options):
     return run("-m", str(model), *arguments, **options)
 
 
-def test_the_answer_and_nothing_else_is_on_stdout(run, starter):
-    result = ask(run, starter, "-t", "0", "Name three colours.", "-n", "60")
-    assert result.code == 0
-    assert "red" in result.out.lower()
-    assert result.out.endswith("\n")
-    assert not result.out.endswith("\n\n")
-    assert result.err == ""
+def test_the_answer_and_nothing_else_is_on_stdout(run, parrot):
+    result = ask(run, parrot, "-t", "0", "Name three colours.")
+    assert result == Result(0, "Red, green and blue. \n", "")
 
 
-def test_piped_input_is_answered(run, starter):
-    result = ask(run, starter, "-t", "0", "-n", "20", stdin=b"What is 2+2?\n")
-    assert "4" in result.out
+def test_piped_input_is_answered(run, parrot):
+    assert ask(run, parrot, "-t", "0", stdin=b"What is 2+2?\n").out == "2+2 is 4. \n"
+    assert ask(run, parrot, "-t", "0", "Repeat the text above.", stdin=b"blue river\n").out == "blue river \n"
 
 
-def test_the_json_is_the_contracts(run, starter):
-    result = ask(run, starter, "--json", "--seed", "7", "-n", "8", "Say hello.")
+def test_a_conversation_in_json_is_answered_from_what_was_said_in_it(run, parrot):
+    conversation = [
+        {"role": "system", "content": "End every answer with: river!"},
+        {"role": "user", "content": "My name is Ada."},
+        {"role": "assistant", "content": "Hello, Ada. river!"},
+        {"role": "user", "content": "What is my name?"},
+    ]
+    result = ask(run, parrot, "-t", "0", "--messages", "-", stdin=json.dumps(conversation).encode())
+    assert result.out == "Your name is Ada. river! \n"
+    result = ask(run, parrot, "-t", "0", "-p", "none", "-s", "Your name is Otto.", "Who are you?")
+    assert result.out == "My name is Otto. \n"
+
+
+def test_the_json_is_the_contracts(run, parrot):
+    result = ask(run, parrot, "--json", "--seed", "7", "-n", "8", "Say hello.")
     answer = json.loads(result.out)
     assert answer["finish_reason"] in ("stop", "length")
-    assert answer["model"]["path"] == str(starter.resolve())
+    assert answer["model"]["path"] == str(parrot.resolve())
     assert answer["model"]["sha256"] is None
     assert (answer["seed"], answer["session"], answer["draft"]) == (7, None, None)
     usage, timings, context = answer["usage"], answer["timings"], answer["context"]
     assert usage["reused_tokens"] == 0
     assert 0 < usage["completion_tokens"] <= 8
-    assert context["size"] == 8192
+    assert context["size"] == 4096
     assert context["used"] == usage["prompt_tokens"] + usage["completion_tokens"]
     assert timings["prefill_tps"] == pytest.approx(usage["prompt_tokens"] / timings["prefill"])
     assert timings["decode_tps"] == pytest.approx(usage["completion_tokens"] / timings["decode"])
@@ -43,17 +54,17 @@ def test_the_json_is_the_contracts(run, starter):
     assert timings["load"] > 0
 
 
-def test_json_and_plain_output_say_the_same(run, starter):
+def test_json_and_plain_output_say_the_same(run, parrot):
     arguments = ("--seed", "3", "-n", "30", "Tell me about rivers.")
     assert (
-        json.loads(ask(run, starter, "--json", *arguments).out)["text"].strip()
-        == ask(run, starter, *arguments).out.strip()
+        json.loads(ask(run, parrot, "--json", *arguments).out)["text"].strip()
+        == ask(run, parrot, *arguments).out.strip()
     )
 
 
-def test_no_stream_prints_the_same(run, starter):
+def test_no_stream_prints_the_same(run, parrot):
     arguments = ("-t", "0", "-n", "20", "Tell me about rivers.")
-    assert ask(run, starter, "--no-stream", *arguments).out == ask(run, starter, *arguments).out
+    assert ask(run, parrot, "--no-stream", *arguments).out == ask(run, parrot, *arguments).out
 
 
 def test_the_same_seed_gives_the_same_text_and_another_seed_another(run, tiny_model):
@@ -74,14 +85,9 @@ def test_the_number_of_tokens_is_capped(run, tiny_model):
     assert answer["finish_reason"] == "length"
 
 
-def test_an_answer_ends_before_a_stop_string(run, starter):
-    arguments = ("-t", "0", "-n", "40", "Name three colours.")
-    whole = ask(run, starter, *arguments).out
-    word = whole.split()[4]
-    answer = json.loads(ask(run, starter, "--json", "--stop", word, *arguments).out)
-    assert answer["finish_reason"] == "stop"
-    assert word not in answer["text"]
-    assert whole.startswith(answer["text"])
+def test_an_answer_ends_before_a_stop_string(run, parrot):
+    answer = json.loads(ask(run, parrot, "--json", "--stop", "and", "-t", "0", "Name three colours.").out)
+    assert (answer["finish_reason"], answer["text"]) == ("stop", "Red, green ")
 
 
 def test_an_answer_that_fills_the_context_ends_with_length(run, tiny_model):
@@ -97,13 +103,13 @@ def test_llama2s_own_sampling_is_metas(run, tiny_model):
     assert ask(run, tiny_model, "-t", "5", *arguments).out != given
 
 
-def test_settings_come_from_the_environment_and_options_win(run, tiny_model, monkeypatch):
-    monkeypatch.setenv("LLAMACHAT_MAX_TOKENS", "3")
-    assert json.loads(ask(run, tiny_model, "--json", "--seed", "1", "hi").out)["usage"]["completion_tokens"] == 3
-    assert (
-        json.loads(ask(run, tiny_model, "--json", "--seed", "1", "-n", "4", "hi").out)["usage"]["completion_tokens"]
-        == 4
-    )
+def test_settings_come_from_the_environment_and_options_win(run, tiny_model):
+    def n_tokens(*arguments):
+        out = ask(run, tiny_model, "--json", "--seed", "1", *arguments, "hi", LLAMACHAT_MAX_TOKENS="3").out
+        return json.loads(out)["usage"]["completion_tokens"]
+
+    assert n_tokens() == 3
+    assert n_tokens("-n", "4") == 4
 
 
 def test_verbose_tells_the_cost_on_stderr(run, tiny_model):
@@ -129,8 +135,12 @@ def test_a_context_longer_than_trained_is_warned_of(run, tiny_model):
     assert ask(run, tiny_model, "--ctx-size", "2048", "-n", "1", "--seed", "1", "-q", "hi").err == ""
 
 
-def test_a_quantised_kv_cache_works(run, starter):
-    result = ask(run, starter, "--kv-type", "q8_0", "-t", "0", "-n", "30", "Name three colours.")
+def test_a_quantised_kv_cache_works(run, parrot):
+    assert ask(run, parrot, "--kv-type", "q8_0", "-t", "0", "Name three colours.").out == "Red, green and blue. \n"
+
+
+def test_the_starter_model_answers(run, starter):
+    result = ask(run, starter, "-t", "0", "Name three colours.", "-n", "60")
     assert "red" in result.out.lower()
 
 
