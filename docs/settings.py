@@ -28,7 +28,7 @@ The strongest wins: what was changed in the chat (`/set`), an option, the enviro
 (`llamachat config list -p reviewer -t 0`).
 
 An unknown name or a value that cannot be is an error that names the line, what was expected and the nearest right
-name; nothing is skipped in silence.
+name; no line of the file is skipped in silence. `LLAMACHAT_STOP` holds one text; the file may hold several.
 """
 
 

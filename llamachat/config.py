@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from llamachat import settings
 from llamachat.choices import Layer
 from llamachat.errors import UsageError
-from llamachat.paths import read_text, replace_file
+from llamachat.paths import locked, read_text, replace_file
 from llamachat.settings import Value
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def check(text: str, path: Path) -> dict[str, Value | None]:
 
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError is one; a number of too many digits another
         raise UsageError(f"{path}: {_lower(str(error))}.", _MEND) from error
     values: dict[str, Value | None] = {}
     for key, value in table.items():
@@ -82,12 +82,13 @@ def _change(path: Path, change: Callable[[TOMLDocument], None]) -> None:
     import tomlkit  # noqa: PLC0415  20 ms that only a change needs
     from tomlkit.exceptions import ParseError  # noqa: PLC0415
 
-    try:
-        document = tomlkit.parse(read_text(path, _MEND) or TEMPLATE)
-    except ParseError as error:
-        raise UsageError(f"{path}: {_lower(str(error))}.", _MEND) from error
-    change(document)
-    replace_file(path, tomlkit.dumps(document))
+    with locked(path):
+        try:
+            document = tomlkit.parse(read_text(path, _MEND) if path.exists() else TEMPLATE)
+        except (ParseError, ValueError, RecursionError) as error:
+            raise UsageError(f"{path}: {_lower(str(error))}.", _MEND) from error
+        change(document)
+        replace_file(path, tomlkit.dumps(document))
 
 
 def _line(text: str, key: str) -> str:

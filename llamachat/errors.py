@@ -6,6 +6,7 @@
     ├── ModelError                 3   no such model, or a file that is no usable GGUF
     ├── ContextOverflow            4   the prompt does not fit the context
     ├── EngineDied                 5   the engine process ended unasked
+    ├── DownloadError              6   a file could not be fetched, or is not what it should be
     ├── StorageError               9   disk full, not writable, corrupt
     └── Interrupted              130   Ctrl-C
 
@@ -29,6 +30,7 @@ class ExitCode(IntEnum):
     MODEL = 3
     CONTEXT = 4
     ENGINE = 5
+    DOWNLOAD = 6
     STORAGE = 9
     INTERRUPTED = 130
 
@@ -99,6 +101,12 @@ class EngineDied(LlamachatError):
     def __init__(self, message: str, hint: str = "", *, restarts: bool = False) -> None:
         super().__init__(message, hint)
         self.restarts = restarts
+
+
+class DownloadError(LlamachatError):
+    """A model could not be fetched, or what came is not what the Hub says it is."""
+
+    code = ExitCode.DOWNLOAD
 
 
 class StorageError(LlamachatError):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from llamachat.errors import StorageError, UsageError
+
+_LOCK_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,17 +20,22 @@ class Paths:
 
     state: Path  # input history, what was learned of this machine, logs
     config: Path  # what the user wrote: the configuration file, presets
+    data: Path  # model files that cannot lie in the Hub's cache
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Paths:
         if home := environ.get("LLAMACHAT_HOME"):
-            root = Path(home).expanduser().absolute()
-            return cls(root / "state", root / "config")
+            try:
+                root = Path(home).expanduser().absolute()
+            except RuntimeError as error:
+                raise StorageError(f"LLAMACHAT_HOME={home} names no user's folder.", "Set it to a folder.") from error
+            return cls(root / "state", root / "config", root / "data")
         import platformdirs  # noqa: PLC0415  30 ms that LLAMACHAT_HOME saves
 
         return cls(
             Path(platformdirs.user_state_dir("llamachat", appauthor=False)),
             Path(platformdirs.user_config_dir("llamachat", appauthor=False)),
+            Path(platformdirs.user_data_dir("llamachat", appauthor=False)),
         )
 
     @property
@@ -49,6 +56,21 @@ class Paths:
     def ladder(self) -> Path:
         """What native code could not do on this machine (engine/ladder.py)."""
         return self.state / "ladder.json"
+
+    @property
+    def models(self) -> Path:
+        """What is remembered of model files (models/index.py)."""
+        return self.state / "models.json"
+
+    @property
+    def licences(self) -> Path:
+        """Which licences were accepted, and when."""
+        return self.state / "licences.json"
+
+    @property
+    def joined(self) -> Path:
+        """Model files that were put together from halves."""
+        return self.data / "models"
 
     @property
     def engine_log(self) -> Path:
@@ -90,7 +112,9 @@ def private_file(path: Path) -> Path:
 def read_text(path: Path, hint: str) -> str:
     """What a user wrote in a file; empty if there is none. Raises UsageError with the hint for no text."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{path} is not a file.", "Move it out of the way.")
+        return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         return ""
     except UnicodeDecodeError as error:
@@ -100,15 +124,15 @@ def read_text(path: Path, hint: str) -> str:
         raise StorageError(f"{path} cannot be read: {error.strerror}.", "Check its permissions.") from error
 
 
-def replace_file(path: Path, text: str) -> None:
-    """Give the file this text, whole or not at all, readable by its owner alone. Raises StorageError."""
+def replace_file(path: Path, content: str | bytes) -> None:
+    """Give the file this content, whole or not at all, readable by its owner alone. Raises StorageError."""
     make_private_folder(path.parent)
     target = Path(os.path.realpath(path))  # a link to a file that is kept elsewhere stays one
     try:
         descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         try:
-            with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-                file.write(text)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content.encode() if isinstance(content, str) else content)
                 file.flush()
                 os.fsync(descriptor)
             Path(name).replace(target)
@@ -118,3 +142,18 @@ def replace_file(path: Path, text: str) -> None:
             raise
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror}.", "Check its folder.") from error
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Alone with a file while it is read, changed and written: others wait. Raises StorageError."""
+    from filelock import FileLock, Timeout  # noqa: PLC0415  10 ms that only a change needs
+
+    make_private_folder(path.parent)
+    try:
+        with FileLock(path.with_name(f".{path.name}.lock"), mode=0o600, timeout=_LOCK_SECONDS):
+            yield
+    except Timeout as error:
+        raise StorageError(f"{path} is held by another process.", "Try again when it has ended.") from error
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror or error}.", "Check its folder.") from error

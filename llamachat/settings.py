@@ -7,6 +7,7 @@ docs/settings.md are all read from it. It knows values, not where they come from
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
@@ -18,6 +19,8 @@ Value = str | int | float | bool | tuple[str, ...]
 MODELS_OWN = "the model's own"
 _LARGEST = 2**31 - 1  # what llama.cpp can count to
 _LARGEST_SEED = 2**32 - 2  # llama.cpp takes the next one for "choose one"
+_LONGEST_SHOWN = 60  # characters of a wrong value
+_DIGITS = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
@@ -92,7 +95,8 @@ class Setting:
         return "|".join(self.choices) or kinds.get(self.kind, "")
 
     def parse(self, text: str, name: str) -> Value:
-        """The value that a text stands for: of an option, a variable, `/set`. UsageError calls it `name`."""
+        """The value that a text stands for: of an option, a variable, a preset, `/set`. UsageError calls it `name`."""
+        check_text(text, name)
         match self.kind:
             case Kind.NUMBER | Kind.WHOLE:
                 return self.check(_number(text), name, shown=text)
@@ -123,7 +127,7 @@ class Setting:
             case _:
                 checked = None
         if checked is None:
-            raise UsageError(f"{name} takes {self.expected}, not {value if shown is None else shown!r}.")
+            raise UsageError(f"{name} takes {self.expected}, not {_brief(value if shown is None else shown)}.")
         return checked
 
     def _number(self, value: float) -> Value | None:
@@ -142,6 +146,15 @@ def find(key: str) -> Setting:
     return setting
 
 
+def check_text(text: str, name: str) -> str:
+    """The text, if it is one. Bytes that are no UTF-8 arrive as lone surrogates. Raises UsageError."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{name} is not UTF-8 text.", "Check the encoding of your terminal.") from error
+    return text
+
+
 def show(value: Value | None) -> str:
     """A value as one would type it."""
     match value:
@@ -150,7 +163,8 @@ def show(value: Value | None) -> str:
         case bool():
             return "true" if value else "false"
         case float():
-            return f"{value:g}"
+            brief = f"{value:g}"
+            return brief if float(brief) == value else repr(value)
         case tuple():
             return " ".join(map(repr, value))
     return str(value)
@@ -166,12 +180,21 @@ def _texts(value: str | Sequence[object]) -> Value | None:
 
 def _number(text: str) -> int | float:
     """A number, whole if it is written so; NaN, which no range has, for what is none."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            pass
-    return math.nan
+    if _DIGITS.fullmatch(text) is None:
+        return math.nan
+    try:
+        return int(text)
+    except ValueError:  # not whole, or of more digits than any range has
+        return float(text)
+
+
+def _brief(value: object) -> str:
+    """A wrong value for a message: what there is of it in a few words."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # more digits than Python spells out, more levels than it goes down
+        text = f"a {type(value).__name__} of that size"
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def _sampler(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -46,6 +47,7 @@ def test_values_are_read_with_their_types(path):
         ('"kv_type" = "q3"', 1, "f16 or q8_0, not 'q3'"),
         ("top_k = 1\ntop_p = \n", 2, "line 2"),
         ("top_k = 1\ntop_k = 2\n", 2, "config.toml"),
+        ("seed = 0x" + "f" * 5000, 1, "a int of that size"),
     ],
 )
 def test_a_mistake_is_named_with_its_line_what_was_expected_and_the_next_command(path, text, line, words):
@@ -56,6 +58,29 @@ def test_a_mistake_is_named_with_its_line_what_was_expected_and_the_next_command
     assert f"line {line}" in caught.value.message
     assert words in str(caught.value)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("text", ["seed = " + "9" * 5000, "stop = " + "[" * 3000, "stop = " + "{a=" * 3000])
+def test_what_is_too_much_for_the_parser_is_a_usage_error(path, text):
+    write(path, text)
+    with pytest.raises(UsageError, match=r"config\.toml"):
+        config.read(path)
+    with pytest.raises(UsageError, match=r"config\.toml"):
+        config.set_value(path, "seed", 1)
+
+
+def test_line_ends_and_a_byte_order_mark_of_windows_are_kept(path):
+    path.parent.mkdir()
+    path.write_bytes(b"# mine\r\nseed = 1\r\n")
+    config.set_value(path, "seed", 2)
+    assert path.read_bytes() == b"# mine\r\nseed = 2\r\n"
+
+
+def test_many_changes_at_once_all_count(path):
+    keys = ["top_k", "seed", "max_tokens", "threads", "ctx_size", "mirostat", "repeat_last_n", "dry_allowed_length"]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda key: config.set_value(path, key, 1), keys))
+    assert set(config.read(path).values) == set(keys)
 
 
 def test_bytes_that_are_no_text_are_named_with_their_line(path):
@@ -122,4 +147,4 @@ def test_a_link_to_a_file_kept_elsewhere_stays_one(path, tmp_path):
     config.set_value(path, "seed", 2)
     assert path.is_symlink()
     assert kept.read_text() == "seed = 2\n"
-    assert list(kept.parent.iterdir()) == [kept]
+    assert [file.name for file in kept.parent.iterdir() if file.suffix == ".toml"] == ["llamachat.toml"]

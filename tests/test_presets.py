@@ -114,6 +114,16 @@ def test_an_unknown_variable_is_answered_with_the_nearest():
         ("---\ndescription: [x\n---\nBe.", 3, "expected"),
         ("---\n\ttemperature: 1\n---\nBe.", 2, "cannot start any token"),
         ("---\n- a\n---\nBe.", 2, "name: value"),
+        ("---\ntemperature: 2024-13-45\n---\nBe.", 2, "a number from 0 to 100, not '2024-13-45'"),
+        ("---\nseed: !!int foo\n---\nBe.", 2, "not 'foo'"),
+        ("---\ndescription: \x07\n---\nBe.", 2, "not allowed"),
+        ("---\nseed: " + "9" * 5000 + "\n---\nBe.", 2, "a whole number from 0"),
+        ("---\nstop: " + "[" * 3000 + "\n---\nBe.", 2, "nested too deeply"),
+        ("---\nstop: [[a]]\n---\nBe.", 2, "an item of stop has to be one value"),
+        ("---\ndescription: [a, b]\n---\nBe.", 2, "the description has to be one value"),
+        ("---\nseed: 1\nseed: 2\n---\nBe.", 3, "seed is there twice"),
+        ("---\nvariables:\n  a: 1\n  a: 2\n---\nBe.", 4, "the variable a is there twice"),
+        ("---\n? [a]\n: b\n---\nBe.", 2, "in a preset"),
         ("---\ndescription: x\n\nBe.", 1, "does not end"),
         ("---\nvariables: 5\n---\nBe.", 2, "indented"),
         ("---\nvariables:\n  a: 1\n  b: [1]\n---\nBe.", 4, "the default of b"),
@@ -136,6 +146,33 @@ def test_a_broken_file_names_its_line_and_does_not_stop_the_others(shelf, text, 
     assert kinds["fine"] == kinds["assistant"] == "Preset"
 
 
+def test_a_bomb_of_aliases_is_refused_at_once(shelf):
+    levels = "".join(f"  - &x{level} [{', '.join([f'*x{level - 1}'] * 9)}]\n" for level in range(1, 9))
+    put(shelf, "bomb", f"---\nstop:\n  - &x0 [lol]\n{levels}---\nBe.")
+    with pytest.raises(UsageError, match="an item of stop"):
+        shelf.get("bomb")
+
+
+def test_a_folder_and_a_file_called_none_in_its_place_do_not_stop_the_others(shelf):
+    put(shelf, "none", "Be.")
+    (shelf.own / "folder.md").mkdir()
+    kinds = {preset.name: type(preset).__name__ for preset in shelf.all()}
+    assert kinds["none"] == kinds["folder"] == "Broken"
+    assert kinds["assistant"] == "Preset"
+
+
+def test_values_are_read_as_they_are_written_and_not_as_yaml_would(shelf):
+    put(shelf, "mine", "---\ntemperature: 1e-1\nseed: 010\nstop: no\n---\nBe.")
+    assert shelf.get("mine").values == {"temperature": 0.1, "seed": 10, "stop": ("no",)}
+
+
+def test_a_text_that_another_one_replaces_needs_no_variables(shelf):
+    put(shelf, "mine", "---\ntemperature: 0.4\nvariables:\n  who:\n---\nGreet {{who}}.")
+    choices = Choices({Origin.FLAG: Layer({"system": "Mine."})})
+    switched = presets.switch(choices, Origin.PRESET, "mine", {}, shelf)
+    assert (switched.text("system"), switched.number("temperature")) == ("Mine.", 0.4)
+
+
 def test_ones_own_wins_by_name_even_when_broken(shelf):
     put(shelf, "concise", "Mine.")
     assert shelf.get("concise").text == "Mine."
@@ -151,7 +188,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(shelf):
         shelf.get("xyzzy")
 
 
-@pytest.mark.parametrize("name", ["../x", "a/b", ".hidden", "", "none", "a b", "-x"])
+@pytest.mark.parametrize("name", ["../x", "a/b", ".hidden", "", "a b", "-x", "a" * 101])
 def test_a_name_that_is_no_file_name_is_refused(shelf, name):
     with pytest.raises(UsageError):
         shelf.own_path(name)

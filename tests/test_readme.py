@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from llamachat.models.catalogue import load
+from tests.hub import Hub
+
 ROOT = Path(__file__).parent.parent
 COMMANDS = [
     line
-    for page in ("README.md", "docs/presets.md")
+    for page in ("README.md", "docs/presets.md", "docs/models.md")
     for block in re.findall(r"^```sh\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     for line in block.splitlines()
 ]
@@ -30,6 +33,7 @@ ADAPTED = {
         'llamachat presets new pirate "You are a pirate." >&2 && llamachat -p pirate "Where is the treasure?"',
         r".",
     ),
+    "llamachat pull llama-2-7b-chat": ("llamachat pull llama-2-7b-chat:Q4_0 --accept-licence", "is here"),
     "llamachat -m llama-2-7b-chat.Q4_K_M.gguf": (
         "llamachat -m llama-2-7b-chat.Q4_K_M.gguf --dry-run hi",
         r"hi \[/INST\]",
@@ -56,9 +60,18 @@ def test_there_are_commands_to_run():
     assert set(ADAPTED) <= set(COMMANDS), "the table names a command that is shown no more"
 
 
+@pytest.fixture
+def hub(tiny_model):
+    """A Hub with Llama 2, as far as its name goes: the quantisation whose hash nobody has proved."""
+    entry = load().find("llama-2-7b-chat")
+    with Hub() as hub:
+        hub.add(entry.repo, {"llama-2-7b-chat.Q4_0.gguf": tiny_model}, commit=entry.commit, license="llama2")
+        yield hub
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.timeout(600)
-def test_a_command_of_the_readme_runs(command, folder, tmp_path):
+def test_a_command_of_the_readme_runs(command, folder, hub, tmp_path):
     adapted, expected = ADAPTED.get(command, (None, r"\S"))
     in_checkout = "make" in command or command.startswith("pip")
     scripts = str(Path(sys.executable).parent)
@@ -70,6 +83,8 @@ def test_a_command_of_the_readme_runs(command, folder, tmp_path):
             "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
             "LLAMACHAT_HOME": str(tmp_path / "home"),
             "LLAMACHAT_MAX_TOKENS": "5",
+            "HF_ENDPOINT": hub.endpoint,
+            "HF_HOME": str(tmp_path / "hf"),
         },
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -87,7 +102,7 @@ def test_every_file_the_readme_links_to_is_there():
 
 
 def test_every_option_in_the_docs_exists():
-    commands = ([], ["presets", "new"], ["presets", "remove"], ["config", "list"])
+    commands = ([], ["pull"], ["presets", "new"], ["presets", "remove"], ["config", "list"])
     help_page = "".join(
         subprocess.run(
             [sys.executable, "-m", "llamachat", *command, "--help"],
@@ -98,7 +113,7 @@ def test_every_option_in_the_docs_exists():
         ).stdout
         for command in commands
     )
-    for page in ("README.md", "docs/command-line.md", "docs/presets.md", "docs/settings.md"):
+    for page in ("README.md", "docs/command-line.md", "docs/presets.md", "docs/settings.md", "docs/models.md"):
         text = (ROOT / page).read_text(encoding="utf-8")
         for option in set(re.findall(r"(?<=[\s`(])(?:--[a-z][a-z-]+)", text)):
             assert option in help_page, f"{page}: {option}"

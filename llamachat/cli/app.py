@@ -31,7 +31,8 @@ def run(app: typer.Typer, arguments: list[str], name: str, context: object = Non
         raise UsageError(f"{message[0].lower()}{message[1:]}.", f"All options: {name} --help") from error
     except SystemExit as error:  # Click's answer to a reader that closed the pipe
         raise BrokenPipeError from error
-    sys.stdout.flush()
+    if sys.stdout:  # closed before we began
+        sys.stdout.flush()
     return result
 
 
@@ -83,7 +84,7 @@ def variables(pairs: list[str] | None) -> dict[str, str]:
         name, equals, value = pair.partition("=")
         if not (name and equals):
             raise UsageError(f"--var takes NAME=VALUE, not {pair!r}.", "Example: --var language=French")
-        found[name.strip()] = value
+        found[name.strip()] = settings.check_text(value, f"the value of {name}")
     return found
 
 
@@ -106,4 +107,6 @@ def _help(setting: Setting) -> str:
 def _value(setting: Setting, given: Any) -> Value:
     if isinstance(given, str):
         return setting.parse(given, "/".join(setting.flags))
-    return tuple(given) if isinstance(given, list) else given
+    if isinstance(given, list):
+        return tuple(settings.check_text(text, "/".join(setting.flags)) for text in given)
+    return bool(given)

@@ -12,7 +12,9 @@ from llamachat.engine.ladder import Ladder
 from llamachat.engine.process import EngineProcess
 from llamachat.environment import Environment
 from llamachat.errors import UsageError
-from llamachat.models import library
+from llamachat.models.hub import Hub
+from llamachat.models.index import Index
+from llamachat.models.library import Library
 from llamachat.presets import Shelf
 from llamachat.settings import SETTINGS, Value
 from llamachat.types import LoadOptions
@@ -43,9 +45,15 @@ def _environment_layer(variables: Mapping[str, str]) -> Layer:
     return Layer({setting.key: setting.parse(text, setting.variable) for setting, text in given if text})
 
 
+def make_library(environment: Environment) -> Library:
+    """The models of this user."""
+    paths = environment.paths
+    return Library(Index(paths.models), Hub.of(environment.variables), paths.joined)
+
+
 def make_engine(choices: Choices, environment: Environment, child: Child | None = None) -> EngineProcess:
     """An engine for the model that was chosen, in `child` if there is one already. Raises ModelError."""
-    found = library.find(choices.text("model"), Path())
+    found = make_library(environment).find(choices.text("model"), Path())
     layers = choices.find("gpu_layers").value
     load = LoadOptions(
         path=str(found.path),
@@ -55,7 +63,7 @@ def make_engine(choices: Choices, environment: Environment, child: Child | None 
         n_threads=choices.whole("threads"),
         gpu_layers={"auto": None, "all": -1}.get(str(layers), choices.whole("gpu_layers")),
         kv_type=choices.text("kv_type") or "f16",
-        format=choices.text("format"),
+        format=choices.text("format") or found.format,
         sampling=found.sampling,
     )
     return EngineProcess(

@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from llamachat import config, settings
+from llamachat import config, presets, settings
 from llamachat.choices import Choice, Origin
 from llamachat.cli import app, editor
 from llamachat.cli.assemble import choose
 from llamachat.cli.output import write_json, write_table, write_text
 from llamachat.environment import Environment
-from llamachat.paths import read_text
+from llamachat.presets import Shelf
 from llamachat.settings import Group, Kind, Value
 
 _app = app.new("The configuration: what llamachat uses unless told otherwise.")
@@ -71,6 +71,8 @@ def set_(
     setting = settings.find(key)
     path = environment.paths.config_file
     checked: Value = tuple(value) if setting.kind is Kind.TEXTS else setting.parse(" ".join(value), setting.key)
+    if setting.key == "preset" and checked != presets.NONE:
+        Shelf(environment.paths.presets).get(str(checked))
     config.set_value(path, setting.key, checked)
     write_text(environment, f"{setting.key} = {settings.show(checked)}  (in {path})")
     if setting.variable in environment.variables:
@@ -99,7 +101,7 @@ def edit(context: typer.Context) -> None:
     """Open the configuration file in your editor; it is checked before it is saved."""
     environment: Environment = context.obj
     file = environment.paths.config_file
-    start = read_text(file, "") or config.TEMPLATE
+    start = file.read_bytes() if file.is_file() else config.TEMPLATE.encode()
     changed = editor.edit(file, start, lambda text: config.check(text, file), environment)
     write_text(environment, str(file) if changed else "Nothing was changed.")
 

@@ -1,10 +1,14 @@
-"""The user's own editor on a draft, which replaces the file only when it is right and is kept until then."""
+"""The user's own editor on a draft, which replaces the file only when it is right and is kept until then.
+
+Every edit has a draft of its own. One that could not be saved waits beside the file, as `.draft.NAME`, for the next.
+"""
 
 from __future__ import annotations
 
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,44 +18,35 @@ from llamachat.environment import Environment
 from llamachat.errors import UsageError
 from llamachat.paths import read_text, replace_file
 from llamachat.ui.sanitise import sanitise_line
+from llamachat.ui.terminal import on_interrupt
 
 _USUAL = ("notepad",) if sys.platform == "win32" else ("sensible-editor", "nano", "vim", "vi")
 
 
-def edit(path: Path, text: str, check: Callable[[str], object], environment: Environment) -> bool:
-    """Let the user change `text`, and write it to `path` when `check` takes it; whether anything was changed.
+def edit(
+    path: Path, start: bytes, check: Callable[[str], object], environment: Environment, *, as_it_is: bool = False
+) -> bool:
+    """Let the user change `start`, and write it to `path` when `check` takes it; whether anything was saved.
 
-    On a terminal a text that is not right can be edited again. If it stays wrong, what `check` raises is raised, and
-    the next edit of this file goes on where this one stopped. Raises StorageError, and UsageError without an editor.
+    `start` is what the file holds, or what a new one begins with, which is saved `as_it_is` when the user does. On a
+    terminal a text that is not right can be edited again. If it stays wrong, or the file was changed by somebody else
+    meanwhile, UsageError says where the draft is; the next edit of this file goes on from it. Raises StorageError, and
+    UsageError without an editor.
     """
     command = _command(environment)
-    draft = _draft(path, text, environment)
-    while True:
-        _run(command, draft)
-        edited = read_text(draft, "Save it as UTF-8.")
-        try:
-            check(edited)
-            break
-        except UsageError as error:
-            if not _wants_another_try(error, environment):
-                again = f"Nothing is changed; what you wrote is kept in {draft}, where the next edit goes on."
-                raise UsageError(error.message, again) from error
-    if edited != text:
-        replace_file(path, edited)
+    draft = path.with_name(f".draft.{os.getpid()}.{path.name}")
+    before = _begin(draft, path, start, environment)
+    try:
+        saved = _edited(command, draft, check, environment)
+        if _bytes_of(path) not in (start, None):
+            raise UsageError(f"{path} was changed by somebody else meanwhile.", "Look at both.")
+    except UsageError as error:
+        raise UsageError(error.message, f"{error.hint} {_keep(draft, path, before)}".strip()) from error
+    changed = saved != start or (as_it_is and draft.stat().st_mtime_ns != before[1])
+    if changed:
+        replace_file(path, saved)
     draft.unlink()
-    return edited != text
-
-
-def _draft(path: Path, text: str, environment: Environment) -> Path:
-    """The file to edit: what was left of the last time, unless the real file has changed since, or `text`."""
-    draft = path.with_name(f".draft.{path.name}")
-    if draft.exists() and path.exists() and path.stat().st_mtime > draft.stat().st_mtime:
-        draft.replace(draft.with_name(f"{draft.name}.old"))
-    if draft.exists():
-        _say("going on with what could not be saved the last time.", environment)
-    else:
-        replace_file(draft, text)
-    return draft
+    return changed
 
 
 def is_there(environment: Environment) -> bool:
@@ -59,13 +54,69 @@ def is_there(environment: Environment) -> bool:
     return bool(_named(environment)) or environment.stdin_is_terminal
 
 
+def forget_draft(path: Path) -> None:
+    """Drop what an edit of this file left: the file itself is gone."""
+    _kept(path).unlink(missing_ok=True)
+
+
+def _begin(draft: Path, path: Path, start: bytes, environment: Environment) -> tuple[bytes, int]:
+    """Make the draft, from what the last edit could not save if nothing else came since; its bytes and its time."""
+    kept = _kept(path)
+    if kept.exists() and path.exists() and path.stat().st_mtime > kept.stat().st_mtime:
+        _say(f"an earlier edit, which could not be saved, is in {kept}; the file has changed since.", environment)
+    elif kept.exists():
+        _say("going on with what could not be saved the last time.", environment)
+        start = kept.read_bytes()
+        kept.unlink()
+    replace_file(draft, start)
+    return start, draft.stat().st_mtime_ns
+
+
+def _edited(command: list[str], draft: Path, check: Callable[[str], object], environment: Environment) -> bytes:
+    """What the user made of the draft, checked. Raises UsageError."""
+    while True:
+        _run(command, draft)
+        saved = _bytes_of(draft)
+        if saved is None:
+            raise UsageError("the editor removed the draft.", "Nothing is changed.")
+        try:
+            check(read_text(draft, "Save it as UTF-8."))
+            return saved
+        except UsageError as error:
+            if not _wants_another_try(error, environment):
+                raise
+
+
+def _keep(draft: Path, path: Path, before: tuple[bytes, int]) -> str:
+    """Leave the draft for the next edit if there is something in it to keep; where it is, in words."""
+    saved = _bytes_of(draft)
+    if saved is None or saved == before[0]:
+        draft.unlink(missing_ok=True)
+        return "Nothing is changed."
+    kept = _kept(path)
+    number = 1
+    while kept.exists():
+        number += 1
+        kept = _kept(path).with_name(f"{_kept(path).name}.{number}")
+    draft.replace(kept)
+    return f"The file is as it was; what you wrote is kept in {kept}, where the next edit goes on."
+
+
+def _kept(path: Path) -> Path:
+    return path.with_name(f".draft.{path.name}")
+
+
 def _named(environment: Environment) -> str:
-    return environment.variables.get("VISUAL") or environment.variables.get("EDITOR") or ""
+    named = environment.variables.get("VISUAL", "").strip() or environment.variables.get("EDITOR", "")
+    return named.strip()
 
 
 def _command(environment: Environment) -> list[str]:
     if named := _named(environment):
-        return shlex.split(named, posix=os.name != "nt")
+        try:
+            return shlex.split(named, posix=os.name != "nt")
+        except ValueError as error:
+            raise UsageError(f"EDITOR={named} has a quote that does not close.", "Set it to a command.") from error
     usual = next(filter(shutil.which, _USUAL), None) if environment.stdin_is_terminal else None
     if usual is None:
         raise UsageError("there is no editor to open.", "Name one: EDITOR=nano, for example.")
@@ -73,23 +124,33 @@ def _command(environment: Environment) -> list[str]:
 
 
 def _run(command: list[str], path: Path) -> None:
+    """The editor until it ends; Ctrl-C is its own affair."""
     try:
-        code = subprocess.run([*command, str(path)], check=False).returncode
+        with on_interrupt(lambda: None):
+            code = subprocess.run([*command, str(path)], check=False).returncode
     except OSError as error:
         raise UsageError(
             f"the editor {command[0]} cannot be run: {error.strerror}.", "Set EDITOR to another."
         ) from error
     if code:
-        raise UsageError(f"the editor {command[0]} ended with {code}.", f"What you wrote is kept in {path}")
+        ending = f"with {code}" if code > 0 else f"by {signal.Signals(-code).name}"
+        raise UsageError(f"the editor {command[0]} ended {ending}.")
 
 
 def _wants_another_try(error: UsageError, environment: Environment) -> bool:
     if not environment.stdin_is_terminal:
         return False
-    _say(error.message, environment)
+    _say(str(error), environment)
     print("Edit again? [Y/n] ", end="", file=environment.stderr, flush=True)
-    return environment.stdin.readline().strip().lower() in (b"", b"y", b"yes")
+    return environment.stdin.readline().strip(b" \t").lower() in (b"\n", b"\r\n", b"y\n", b"yes\n", b"y\r\n")
 
 
 def _say(message: str, environment: Environment) -> None:
     print(f"llamachat: {sanitise_line(message)}", file=environment.stderr)
+
+
+def _bytes_of(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from llamachat import __version__
-from llamachat.cli.assemble import Child, choose, make_engine
+from llamachat.cli.assemble import Child, choose, make_engine, make_library
 from llamachat.cli.faults import log_fault
 from llamachat.cli.options import ChatOptions
 from llamachat.engine.process import EngineProcess
@@ -31,6 +33,7 @@ def run(options: ChatOptions, environment: Environment, child: Child) -> int:
         screen,
         make_engine=lambda choices: make_engine(choices, environment),
         log_fault=lambda error: log_fault(error, environment.paths),
+        on_answer=lambda path: make_library(environment).touch(path, datetime.now(UTC)),
     )
     try:
         with collecting_keys(environment.stdin) as early:
@@ -56,5 +59,5 @@ def _greet(screen: Screen, engine: EngineProcess) -> None:
     """Which model this is, how to get Llama 2, how to get help: three lines."""
     screen.line(f"llamachat {__version__} · {engine.options.name}", "bold")
     if engine.options.is_starter:
-        screen.line("A small starter model. For Llama 2: llamachat -m llama-2-7b-chat.Q4_K_M.gguf")
+        screen.line("A small starter model. For Llama 2: llamachat pull llama-2-7b-chat")
     screen.line("/help lists the commands, Ctrl-C stops an answer, Ctrl-D leaves.", "dim")

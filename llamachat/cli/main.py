@@ -22,8 +22,13 @@ if TYPE_CHECKING:
     import subprocess
 
 _DISK_ERRORS = (errno.ENOSPC, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC))
-_COMMANDS = {"presets": "llamachat.cli.presets", "config": "llamachat.cli.config"}  # imported when they are called
-_RESERVED = ("pull", "models", "sessions", "doctor", "bench")  # names of commands to come, never a prompt
+_COMMANDS = {  # modules that are imported when they are called
+    "pull": "llamachat.cli.pull",
+    "models": "llamachat.cli.models",
+    "presets": "llamachat.cli.presets",
+    "config": "llamachat.cli.config",
+}
+_RESERVED = ("sessions", "doctor", "bench")  # names of commands to come, never a prompt
 
 
 def run() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
+
 from llamachat.chat.conversation import Conversation
 from llamachat.chat.turn import Settings, answer_despite_crash
 from llamachat.choices import Choices
-from llamachat.cli.assemble import Child, choose, make_engine
+from llamachat.cli.assemble import Child, choose, make_engine, make_library
 from llamachat.cli.options import ChatOptions
 from llamachat.cli.output import encode_answer, write_json
 from llamachat.cli.prompt import Prompt, read
@@ -82,6 +85,7 @@ def _answer(prompt: Prompt, choices: Choices, environment: Environment, engine: 
         if conversation.answer and not as_json:
             writer.end()
     assert finished is not None
+    make_library(environment).touch(Path(engine.options.path), datetime.now(UTC))
     if as_json:
         info = engine.info
         model = {"name": info.name, "path": info.path, "sha256": None} if info else {}

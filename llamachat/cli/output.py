@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -17,8 +18,24 @@ if TYPE_CHECKING:
 
 def write_json(stdout: BinaryIO, value: Any) -> None:
     """One object on one line."""
-    stdout.write(msgspec.json.encode(value) + b"\n")
+    try:
+        data = msgspec.json.encode(value)
+    except UnicodeEncodeError:  # a path may be bytes that are no text
+        data = msgspec.json.encode(_as_text(value))
+    stdout.write(data + b"\n")
     stdout.flush()
+
+
+def _as_text(value: Any) -> Any:
+    """The same with every text one that can be written."""
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case dict():
+            return {_as_text(key): _as_text(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_as_text(item) for item in value]
+    return value
 
 
 def write_text(environment: Environment, text: str) -> None:
@@ -30,28 +47,45 @@ def write_text(environment: Environment, text: str) -> None:
 
 
 def write_table(environment: Environment, rows: Sequence[Sequence[str]]) -> None:
-    """Rows in columns: wrapped to the terminal there, one line a row in a pipe."""
+    """Rows in columns on stdout: wrapped to the terminal there, one line a row in a pipe."""
+    write_text(environment, _table(rows, _width(environment) if environment.stdout_is_terminal else None))
+
+
+def print_table(environment: Environment, rows: Sequence[Sequence[str]]) -> None:
+    """The same on stderr, beside what a command answers."""
+    print(_table(rows, _width(environment) if environment.stderr_is_terminal else None), file=environment.stderr)
+
+
+def _width(environment: Environment) -> int:
+    """Columns of the terminal."""
+    given = environment.variables.get("COLUMNS", "")
+    return int(given) if given.isascii() and given.isdigit() and int(given) else shutil.get_terminal_size().columns
+
+
+def _table(rows: Sequence[Sequence[str]], width: int | None) -> str:
+    """`width` None: however long a line gets."""
     rows = [[sanitise_line(cell) for cell in row] for row in rows]
-    if environment.stdout_is_terminal:
-        write_text(environment, _wrapped(rows))
-        return
+    if width is not None:
+        return _wrapped(rows, width)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-    write_text(environment, "\n".join(line.rstrip() for line in lines))
+    return "\n".join(line.rstrip() for line in lines)
 
 
-def _wrapped(rows: Sequence[Sequence[str]]) -> str:
+def _wrapped(rows: Sequence[Sequence[str]], width: int) -> str:
     from rich.console import Console  # noqa: PLC0415  40 ms that a pipe does not need
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     table = Table.grid(padding=(0, 2))
+    for _ in rows[0] if rows else ():
+        table.add_column(overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
-    console = Console(color_system=None, file=io.StringIO())
+    console = Console(color_system=None, file=io.StringIO(), width=width)
     with console.capture() as captured:
         console.print(table)
-    return captured.get()
+    return captured.get().rstrip("\n")
 
 
 def encode_answer(text: str, finished: Finished, model: dict[str, str | None]) -> dict[str, Any]:

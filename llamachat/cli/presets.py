@@ -7,14 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from llamachat import presets
+from llamachat import preset as preset_file
 from llamachat.cli import app, editor
 from llamachat.cli.confirm import confirm
 from llamachat.cli.output import write_json, write_table, write_text
+from llamachat.cli.prompt import piped_text
 from llamachat.environment import Environment
 from llamachat.errors import StorageError, UsageError
 from llamachat.paths import read_text, replace_file
-from llamachat.presets import Broken, Preset, Shelf
+from llamachat.preset import Preset
+from llamachat.presets import Broken, Shelf
+from llamachat.settings import check_text
 
 _app = app.new("Presets: system prompts and settings under a name.")
 _Name = Annotated[str, typer.Argument(help="The preset's name.", show_default=False)]
@@ -65,20 +68,23 @@ def new(
 ) -> None:
     """Make a preset of your own: from TEXT or piped input, or else in your editor."""
     environment, shelf = _open(context)
+    check_text(description, "the description")
     path = shelf.own_path(name)
     if shelf.has_own(name):
         raise UsageError(f"you have a preset {name!r} already.", f"Change it: llamachat presets edit {name}")
-    given = " ".join(text or ()) or _piped(environment)
-    start = read_text(shelf.get(like).path, "") if like else presets.compose(description)
+    given = check_text(" ".join(text), "the text") if text is not None else piped_text(environment).strip()
+    if like and (given or description):
+        raise UsageError("--like begins with another preset's text and description.", "Change them in the editor.")
+    if text is not None and not given.strip():
+        raise UsageError("the text is empty.", f"Leave it out for the editor: llamachat presets new {name}")
+    start = shelf.get(like).path.read_bytes() if like else preset_file.compose(description).encode()
     if given:
-        content = given if given.startswith("---") else presets.compose(description, given)
-        try:
-            presets.parse(content, path)
-        except UsageError as error:
-            raise UsageError(error.message, "Nothing was written.") from error
-        replace_file(path, content)
-    elif not editor.is_there(environment) or not _edit(path, start, environment):
+        _write(path, given if preset_file.has_head(given) else preset_file.compose(description, given))
+    elif not editor.is_there(environment):
         replace_file(path, start)
+    elif not _edit(path, start, environment, as_it_is=True):
+        write_text(environment, "Nothing was made: the editor saved nothing.")
+        return
     write_text(environment, str(path))
 
 
@@ -89,7 +95,7 @@ def edit(context: typer.Context, name: _Name) -> None:
     if name not in shelf.names():
         shelf.get(name)
     path = shelf.own_path(name)
-    changed = _edit(path, read_text(shelf.path(name), ""), environment)
+    changed = _edit(path, shelf.path(name).read_bytes(), environment)
     write_text(environment, str(path) if changed else "Nothing was changed.")
 
 
@@ -111,6 +117,7 @@ def remove(
     confirm(f"Remove {path}?", environment, yes=yes)
     try:
         path.unlink()
+        editor.forget_draft(path)
     except OSError as error:
         raise StorageError(f"{path} cannot be removed: {error.strerror}.", "Check its folder.") from error
     again = " The one that came with llamachat holds again." if name in shelf.names() else ""
@@ -122,8 +129,16 @@ def _open(context: typer.Context) -> tuple[Environment, Shelf]:
     return environment, Shelf(environment.paths.presets)
 
 
-def _edit(path: Path, start: str, environment: Environment) -> bool:
-    return editor.edit(path, start, lambda text: presets.parse(text, path), environment)
+def _write(path: Path, content: str) -> None:
+    try:
+        preset_file.parse(content, path)
+    except UsageError as error:
+        raise UsageError(error.message, "Nothing was written.") from error
+    replace_file(path, content)
+
+
+def _edit(path: Path, start: bytes, environment: Environment, *, as_it_is: bool = False) -> bool:
+    return editor.edit(path, start, lambda text: preset_file.parse(text, path), environment, as_it_is=as_it_is)
 
 
 def _as_json(preset: Preset | Broken) -> dict[str, Any]:
@@ -138,12 +153,3 @@ def _as_json(preset: Preset | Broken) -> dict[str, Any]:
         "variables": preset.variables,
         "error": None,
     }
-
-
-def _piped(environment: Environment) -> str:
-    if environment.stdin_is_terminal:
-        return ""
-    try:
-        return environment.stdin.read().decode("utf-8-sig").strip()
-    except UnicodeDecodeError as error:
-        raise UsageError("the piped input is not UTF-8 text.", "llamachat reads UTF-8 text.") from error

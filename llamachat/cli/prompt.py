@@ -61,14 +61,11 @@ class Prompt:
 
 def read(options: ChatOptions, choices: Choices, environment: Environment) -> Prompt:
     """The prompt that the options, files and piped input make. Raises UsageError."""
-    system = choices.find("system")
     if options.messages is not None:
-        is_asked_for = system.origin is Origin.FLAG or (system.origin is Origin.PRESET and "preset" in options.flags)
-        messages = _read_messages(options.messages, environment)
-        return Prompt(_with_system(choices.text("system") if is_asked_for else None, messages))
+        return Prompt(_with_system(_asked_for(options, choices), _read_messages(options.messages, environment)))
     parts = [Part(f"the file {path}", _read_file(path)) for path in options.files]
     if not environment.stdin_is_terminal:
-        piped = _decode(_piped(environment), "the piped input")
+        piped = piped_text(environment)
         if piped.strip():
             parts.append(Part("the piped input", piped.rstrip("\n")))
     if options.prompt:
@@ -77,6 +74,18 @@ def read(options: ChatOptions, choices: Choices, environment: Environment) -> Pr
         raise UsageError("there is nothing to ask: the input is empty.", 'Example: llamachat "why is the sky blue?"')
     content = _SEPARATOR.join(part.text for part in parts)
     return Prompt(_with_system(choices.text("system"), (Message(Role.USER, content),)), tuple(parts))
+
+
+def _asked_for(options: ChatOptions, choices: Choices) -> str | None:
+    """The system prompt of the options -s or -p, for a conversation that is whole without one."""
+    preset = choices.layers.get(Origin.PRESET) if "preset" in options.flags else None
+    system = options.flags.get("system", preset.values.get("system") if preset else None)
+    return system if isinstance(system, str) else None
+
+
+def piped_text(environment: Environment) -> str:
+    """All of the piped input; nothing where there is a terminal instead. Raises UsageError for what is no text."""
+    return "" if environment.stdin_is_terminal else _decode(_piped(environment), "the piped input")
 
 
 def _with_system(system: str | None, messages: tuple[Message, ...]) -> tuple[Message, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from llamachat import presets
 from llamachat.chat import turn
@@ -34,7 +35,7 @@ class Repl:
     """One conversation with one model at a time.
 
     `choices` are what holds at its start. `make_engine` builds an engine for other choices. `log_fault` keeps a
-    traceback.
+    traceback. `on_answer` is told the file of the model that answered.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Repl:
         screen: Screen,
         make_engine: MakeEngine,
         log_fault: Callable[[Exception], LlamachatError],
+        on_answer: Callable[[Path], None],
     ) -> None:
         self.engine = engine
         self._choices = choices
@@ -53,6 +55,7 @@ class Repl:
         self.screen = screen
         self._make_engine = make_engine
         self._log_fault = log_fault
+        self._on_answer = on_answer
         self._shows_statistics = choices.switch("verbose")
         self._last: Finished | None = None
         self._leaving = False
@@ -184,7 +187,7 @@ class Repl:
     def _show_presets(self) -> None:
         """All of them, the one in use marked."""
         self.screen.table(
-            (f"{'*' if preset.name == self._preset else ' '} {preset.name}", preset.summary)
+            (f"{'*' if preset.name == self._preset else ' '} {preset.name}", sanitise_line(preset.summary))
             for preset in self._shelf.all()
         )
 
@@ -214,6 +217,8 @@ class Repl:
                     self._last = event
         if not self._conversation.has_answer:
             return
+        if info := self.engine.info:
+            self._on_answer(Path(info.path))
         if self._last and (remark := _REMARKS.get(self._last.reason)):
             self.say(remark, "dim")
         if self._last and self._shows_statistics:

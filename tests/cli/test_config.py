@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 
 import pytest
 
@@ -97,6 +98,8 @@ def test_a_variable_that_wins_over_what_was_set_is_named(run):
         (["sett"], "no such command 'sett'"),
         (["list", "-t", "hot"], "-t/--temperature takes a number"),
         (["list", "-p", "revewer"], "Did you mean reviewer?"),
+        (["set", "preset", "revewer"], "Did you mean reviewer?"),
+        (["set", "system", "\udcff"], "not UTF-8"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(run, path, arguments, words):
@@ -125,7 +128,8 @@ def test_a_mistake_in_a_variable_names_it(run):
 
 
 def test_a_preset_that_the_file_or_a_variable_names_and_is_not_there_says_where(run, path):
-    run("config", "set", "preset", "revewer")
+    path.parent.mkdir(parents=True)
+    path.write_text('preset = "revewer"\n')
     assert f"{path}: there is no preset 'revewer'. Did you mean reviewer?" in run("hi").err
     assert "LLAMACHAT_PRESET: there is no preset" in run("hi", LLAMACHAT_PRESET="x").err
 
@@ -138,6 +142,45 @@ def test_an_edit_is_saved_when_it_is_right(run, path, editor):
     again = run("config", "edit", VISUAL=editor("text"), EDITOR="false")
     assert again.out == "Nothing was changed.\n"
     assert [file.name for file in path.parent.iterdir()] == ["config.toml"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("path.unlink() or exit()", "removed the draft"),
+        ("exit(3)", "ended with 3"),
+    ],
+)
+def test_an_editor_that_fails_leaves_the_file_and_no_draft(run, path, editor, change, words):
+    run("config", "set", "seed", "1")
+    before = path.read_text()
+    result = run("config", "edit", EDITOR=editor(change))
+    assert result.code == 2
+    assert words in result.err
+    assert path.read_text() == before
+    assert not list(path.parent.glob(".draft*"))
+
+
+def test_what_changes_while_the_editor_is_open_is_not_overwritten(run, path, editor):
+    run("config", "set", "seed", "1")
+    change = f"pathlib.Path({str(path)!r}).write_text('seed = 2\\n') and text + 'top_k = 5\\n'"
+    result = run("config", "edit", EDITOR=editor(change))
+    assert result.code == 2
+    assert "changed by somebody else" in result.err
+    assert path.read_text() == "seed = 2\n"
+    assert "top_k = 5" in path.with_name(".draft.config.toml").read_text()
+
+
+def test_a_file_that_is_no_text_can_be_mended_in_the_editor(run, path, tmp_path):
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"seed = 1 # \xff\n")
+    assert "config edit" in run("config", "list").err
+    script = tmp_path / "mend.py"
+    script.write_text(
+        "import sys; f = sys.argv[1]; d = open(f, 'rb').read(); open(f, 'wb').write(d.replace(b'\\xff', b''))"
+    )
+    assert run("config", "edit", EDITOR=f'"{sys.executable}" "{script}"').code == 0
+    assert run("config", "get", "seed").out == "1\n"
 
 
 def test_an_edit_that_is_wrong_changes_nothing_and_is_not_lost(run, path, editor):
@@ -163,7 +206,7 @@ def test_a_draft_that_is_older_than_the_file_does_not_undo_what_came_after_it(ru
     run("config", "set", "seed", "2")
     assert run("config", "edit", EDITOR=editor("text + 'top_k = 3\\n'")).code == 0
     assert run("config", "get", "seed").out == "2\n"
-    assert "temprature" in path.with_name(".draft.config.toml.old").read_text()
+    assert "temprature" in path.with_name(".draft.config.toml").read_text()
 
 
 def test_on_a_terminal_a_wrong_edit_can_be_tried_again(run, path, editor):

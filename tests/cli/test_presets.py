@@ -49,6 +49,10 @@ def test_one_is_made_from_words_a_pipe_or_a_whole_file(run, folder):
     assert json.loads(run("presets", "show", "whole", "--json").out)["settings"] == {"temperature": 0.5}
     run("presets", "new", "copy", "--like", "translator")
     assert json.loads(run("presets", "show", "copy", "--json").out)["variables"] == {"language": "English"}
+    run("presets", "new", "windows", stdin=b"---\r\ntemperature: 0.5\r\n---\r\nBe brief.\r\n")
+    assert json.loads(run("presets", "show", "windows", "--json").out)["settings"] == {"temperature": 0.5}
+    run("presets", "new", "dashes", "--", "--- be nice")
+    assert json.loads(run("presets", "show", "dashes", "--json").out)["text"] == "--- be nice"
     run("presets", "new", "empty")
     assert json.loads(run("presets", "show", "empty", "--json").out)["text"] == "You are a helpful assistant."
 
@@ -60,6 +64,10 @@ def test_one_is_made_from_words_a_pipe_or_a_whole_file(run, folder):
         (["new", "none", "Be."], "cannot be a preset's name"),
         (["new", "pirate", "Be."], "presets edit pirate"),
         (["new", "x", "--like", "revewer"], "Did you mean reviewer?"),
+        (["new", "x", ""], "the text is empty"),
+        (["new", "x", "\udcff"], "not UTF-8"),
+        (["new", "x", "-d", "\udcff", "Be."], "not UTF-8"),
+        (["new", "x", "Be.", "--like", "reviewer"], "--like begins"),
         (["new", "x", "--", "---\nnope: 1\n---\nBe."], "line 2"),
         (["show", "revewer"], "Did you mean reviewer?"),
         (["edit", "revewer"], "Did you mean reviewer?"),
@@ -107,6 +115,12 @@ def test_an_edit_of_a_shipped_one_makes_it_ones_own_and_removing_that_brings_it_
     assert json.loads(run("presets", "show", "concise", "--json").out)["text"].startswith("Answer")
 
 
+def test_a_new_one_is_made_only_when_the_editor_saves(run, folder, editor):
+    assert "Nothing was made" in run("presets", "new", "mine", EDITOR="true").out
+    assert not (folder / "mine.md").exists()
+    assert run("presets", "new", "mine", EDITOR=editor("text")).out == f"{folder / 'mine.md'}\n"
+
+
 def test_removing_asks_on_a_terminal(run, folder):
     run("presets", "new", "mine", "Be brief.")
     assert run("presets", "remove", "mine", terminal=True, stdin=b"\n").code == 130
@@ -139,6 +153,7 @@ def test_messages_get_no_system_prompt_but_one_that_is_asked_for(run, tiny_model
     assert of() is None
     assert of(LLAMACHAT_SYSTEM="x", LLAMACHAT_PRESET="concise") is None
     assert of("-p", "concise").startswith("Answer in one short sentence")
+    assert of("-p", "concise", LLAMACHAT_SYSTEM="x").startswith("Answer in one short sentence")
     assert of("-s", "Mine.") == "Mine."
 
 

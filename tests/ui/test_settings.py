@@ -51,7 +51,7 @@ def test_every_setting_is_described_with_where_it_comes_from():
     choices = Choices({Origin.FILE: Layer({"temperature": 0.5}, "config.toml"), Origin.FLAG: Layer({"seed": 3})})
     rows = dict(describe(choices, None))
     assert set(rows) == set(NAMES)
-    assert rows["temperature"] == "0.5  (config.toml; otherwise the model's own)"
+    assert rows["temperature"] == "0.5  (config.toml; otherwise: the model's own)"
     assert rows["seed"].startswith("3  (flag")
     assert rows["top_p"] == "the model's own"
 

@@ -1,0 +1,70 @@
+"""Whether a model fits this machine, as a table; and the refusal of one that does not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llamachat.cli.output import print_table
+from llamachat.environment import Environment
+from llamachat.errors import DownloadError
+from llamachat.models.memory import Machine, Verdict
+from llamachat.models.plan import Option, Plan
+from llamachat.ui.sanitise import sanitise_line
+
+SPEED = "tokens/s"
+
+
+def show_options(
+    title: str, options: Sequence[Option], machine: Machine, environment: Environment, *, chosen: Option | None = None
+) -> None:
+    """What there is, what each would need, and what this machine has: on stderr."""
+    head = ("", "file", "size", "memory", SPEED, "")
+    rows = [("→" if option == chosen else "", option.files[0], *cells(option)) for option in options]
+    print_table(environment, [head, *rows])
+    line = f"{title}. This machine: {describe(machine)}."
+    print(f"llamachat: {sanitise_line(line)}", file=environment.stderr)
+
+
+def cells(option: Option) -> tuple[str, str, str, str]:
+    """Size, memory, estimated speed and verdict of an option: of a terminal's 80 columns 48."""
+    judged = option.judgement
+    size = size_in_words(option.n_bytes) if option.n_bytes is not None else "?"
+    if judged is None:
+        return size, "?", "?", "not known"
+    verdict = f"{judged.n_ctx:,} tokens fit" if judged.verdict is Verdict.SMALLER_CONTEXT else str(judged.verdict)
+    return size, size_in_words(judged.need.total), f"~{option.speed:.1f}" if option.speed else "", verdict
+
+
+def describe(machine: Machine) -> str:
+    """What this machine has, in words."""
+    parts = [f"{size_in_words(machine.ram_available)} of memory available"]
+    parts += [f"{device.name} with {size_in_words(device.vram_free)} free" for device in machine.devices]
+    return ", ".join([*parts, f"{size_in_words(machine.disk_free)} of disk"])
+
+
+def check_fit(planned: Plan, *, force: bool) -> None:
+    """Raises DownloadError, with the nearest that does fit, for a model that does not."""
+    judged = planned.chosen.judgement
+    if force or judged is None or judged.fits:
+        return
+    fitting = [option for option in planned.options if option.judgement and option.judgement.fits]
+    nearest = max(fitting, key=lambda option: option.n_bytes or 0, default=None)
+    near = f"llamachat pull {_name(planned, nearest)}" if nearest else "llamachat models recommend"
+    raise DownloadError(
+        f"{planned.chosen.files[0]} needs {size_in_words(judged.need.total)} of memory and does not fit.",
+        f"What does: {near}. To insist: --force",
+    )
+
+
+def _name(planned: Plan, option: Option) -> str:
+    """What to give `pull` for this option."""
+    if planned.entry:
+        return f"{planned.entry.name}:{option.quantisation}"
+    return f"{planned.repo}:{option.files[0]}"
+
+
+def size_in_words(n_bytes: int) -> str:
+    """A size for people: 10^9 bytes are a GB, as the Hub counts."""
+    if n_bytes < 1e9:
+        return f"{n_bytes / 1e6:,.1f} MB" if n_bytes < 1e8 else f"{n_bytes / 1e6:,.0f} MB"
+    return f"{n_bytes / 1e9:,.2f} GB" if n_bytes < 1e11 else f"{n_bytes / 1e9:,.0f} GB"
