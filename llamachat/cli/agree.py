@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import date
 
 from llamachat.cli.confirm import confirm
+from llamachat.cli.output import say
 from llamachat.environment import Environment
 from llamachat.errors import UsageError
 from llamachat.models import licence
 from llamachat.models.licence import Acceptances
-from llamachat.ui.sanitise import sanitise
 
 
 def agree(licence_id: str | None, environment: Environment, *, accept: bool) -> None:
@@ -24,7 +24,7 @@ def agree(licence_id: str | None, environment: Environment, *, accept: bool) -> 
     if not accept:
         lines = [f"{found.title} ({found.version}), in our words:", *(f"  {line}" for line in found.summary)]
         lines += ["What counts is the text itself:", *(f"  {address}" for address in found.addresses)]
-        print(sanitise("\n".join(lines)), file=environment.stderr)
+        say(environment, "\n".join(lines))
         if not environment.stdin_is_terminal:
             raise UsageError(f"the {found.title} wants your yes.", "If you agree: --accept-licence")
     confirm("Do you accept it?", environment, yes=accept)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llamachat.cli.output import print_table
+from llamachat.choices import Choices
+from llamachat.cli.output import print_table, say
 from llamachat.environment import Environment
 from llamachat.errors import DownloadError
+from llamachat.models import memory, plan
+from llamachat.models.catalogue import Entry
 from llamachat.models.memory import Machine, Verdict
 from llamachat.models.plan import Option, Plan
-from llamachat.ui.sanitise import sanitise_line
 
 SPEED = "tokens/s"
 
@@ -21,8 +23,25 @@ def show_options(
     head = ("", "file", "size", "memory", SPEED, "")
     rows = [("→" if option == chosen else "", option.files[0], *cells(option)) for option in options]
     print_table(environment, [head, *rows])
-    line = f"{title}. This machine: {describe(machine)}."
-    print(f"llamachat: {sanitise_line(line)}", file=environment.stderr)
+    say(environment, f"{title}. This machine: {describe(machine)}.")
+
+
+def recommendations(entries: Sequence[Entry], machine: Machine, choices: Choices) -> list[tuple[Entry, Option]]:
+    """For each model the quantisation to take here; the usual one of a model that does not fit."""
+    n_ctx, kv_type = choices.whole("ctx_size"), choices.text("kv_type") or "f16"
+    found = []
+    for entry in entries:
+        best = plan.best_of(entry, machine, n_ctx, kv_type)
+        options = plan.options_of(entry, machine, n_ctx, kv_type)
+        name = best.name if best else memory.USUAL
+        found.append((entry, next((option for option in options if option.quantisation == name), options[0])))
+    return found
+
+
+def table_of(recommended: Sequence[tuple[Entry, Option]]) -> list[tuple[str, ...]]:
+    """Recommendations as rows, their heading first."""
+    head = ("name", "quant", "size", "memory", SPEED, "")
+    return [head, *((entry.name, option.quantisation, *cells(option)) for entry, option in recommended)]
 
 
 def cells(option: Option) -> tuple[str, str, str, str]:

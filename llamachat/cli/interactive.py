@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from llamachat import __version__
+from llamachat.cli import first
 from llamachat.cli.assemble import Child, choose, make_engine, make_library
 from llamachat.cli.faults import log_fault
 from llamachat.cli.options import ChatOptions
 from llamachat.engine.process import EngineProcess
 from llamachat.environment import Environment
 from llamachat.errors import ExitCode
+from llamachat.models.library import NoModel
 from llamachat.paths import private_file
 from llamachat.presets import Shelf
 from llamachat.ui.prompt import Prompt
@@ -22,7 +24,11 @@ from llamachat.ui.terminal import collecting_keys
 def run(options: ChatOptions, environment: Environment, child: Child) -> int:
     """Chat until the user leaves; the exit code."""
     choices = choose(options.flags, options.variables, environment)
-    engine = make_engine(choices, environment, child)
+    try:
+        engine = make_engine(choices, environment, child)
+    except NoModel:
+        first.offer(choices, environment)
+        engine = make_engine(choices, environment, child)
     engine.start()  # it loads while the line editor is set up
     plain = choices.switch("plain") or environment.wants_plain
     screen = Screen(environment, quiet=choices.switch("quiet"), plain=plain)

@@ -16,8 +16,8 @@ from llamachat.cli import app
 from llamachat.cli.assemble import choose, make_library
 from llamachat.cli.card import card_of, in_words, installed_as_json, paths_of
 from llamachat.cli.confirm import confirm
-from llamachat.cli.fit import SPEED, cells, describe, size_in_words
-from llamachat.cli.output import write_json, write_table, write_text
+from llamachat.cli.fit import describe, recommendations, size_in_words, table_of
+from llamachat.cli.output import say, write_json, write_table, write_text
 from llamachat.cli.progress import progress
 from llamachat.cli.pull import as_json
 from llamachat.cli.verify import verify_file
@@ -29,7 +29,6 @@ from llamachat.models.index import Record
 from llamachat.models.installed import Installed, size_of
 from llamachat.models.library import Library, is_ours
 from llamachat.models.sources import Found
-from llamachat.ui.sanitise import sanitise_line
 
 _app = app.new("Models: those that are here, and those that could be.")
 _Name = Annotated[str, typer.Argument(help="A name that `models list` shows, or a path.", show_default=False)]
@@ -66,7 +65,7 @@ def list_(context: typer.Context, json: _Json = False) -> None:
     for model in models:
         if model.is_gone:
             forget = f"llamachat models remove {shlex.quote(str(model.path))}"
-            _say(f"{model.title} was removed from outside. Forget it: {forget}", environment)
+            say(environment, f"llamachat: {model.title} was removed from outside. Forget it: {forget}")
 
 
 @_app.command()
@@ -95,22 +94,14 @@ def show(context: typer.Context, name: _Name, json: _Json = False) -> None:
 def recommend(context: typer.Context, json: _Json = False) -> None:
     """Which models fit this machine, and how fast they would be."""
     environment, library = _open(context)
-    choices = choose({}, {}, environment)
     machine = memory.look(library.hub.cache).measured()
-    context_size, kv_type = choices.whole("ctx_size"), choices.text("kv_type") or "f16"
-    rows = []
-    for entry in library.catalogue.entries:
-        if not entry.is_starter:
-            best = plan.best_of(entry, machine, context_size, kv_type)
-            options = plan.options_of(entry, machine, context_size, kv_type)
-            name = best.name if best else memory.USUAL
-            rows.append((entry, next((option for option in options if option.quantisation == name), options[0])))
+    entries = [entry for entry in library.catalogue.entries if not entry.is_starter]
+    recommended = recommendations(entries, machine, choose({}, {}, environment))
     if json:
-        write_json(environment.stdout, [_recommendation(entry, option) for entry, option in rows])
+        write_json(environment.stdout, [_recommendation(entry, option) for entry, option in recommended])
         return
-    head = ("name", "quant", "size", "memory", SPEED, "")
-    write_table(environment, [head, *((entry.name, option.quantisation, *cells(option)) for entry, option in rows)])
-    _say(f"this machine: {describe(machine)}. To get one: llamachat pull NAME", environment)
+    write_table(environment, table_of(recommended))
+    say(environment, f"llamachat: this machine: {describe(machine)}. To get one: llamachat pull NAME")
 
 
 @_app.command()
@@ -167,7 +158,7 @@ def import_(
         try:
             taken.append(_take_in(each, library))
         except ModelError as error:
-            _say(str(error), environment)
+            say(environment, f"llamachat: {error!s}")
     if json:
         write_json(environment.stdout, [as_json(path, record) for path, record in taken])
     elif taken:
@@ -249,7 +240,3 @@ def _existing(folder: Path) -> Path:
     if not folder.exists():
         raise ModelError(f"there is no {folder}.", "Name a folder or a GGUF file.")
     return folder
-
-
-def _say(text: str, environment: Environment) -> None:
-    print(f"llamachat: {sanitise_line(text)}", file=environment.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -54,6 +55,20 @@ def write_table(environment: Environment, rows: Sequence[Sequence[str]]) -> None
 def print_table(environment: Environment, rows: Sequence[Sequence[str]]) -> None:
     """The same on stderr, beside what a command answers."""
     print(_table(rows, _width(environment) if environment.stderr_is_terminal else None), file=environment.stderr)
+
+
+def say(environment: Environment, text: str) -> None:
+    """Lines on stderr beside what a command answers, broken between words at the terminal's edge."""
+    lines = sanitise(text).splitlines()
+    if environment.stderr_is_terminal:
+        width = _width(environment)
+        lines = [part for line in lines for part in _broken(line, width)]
+    print("\n".join(lines), file=environment.stderr)
+
+
+def _broken(line: str, width: int) -> list[str]:
+    indent = line[: len(line) - len(line.lstrip())]
+    return textwrap.wrap(line, width, subsequent_indent=indent, break_on_hyphens=False) or [""]
 
 
 def _width(environment: Environment) -> int:

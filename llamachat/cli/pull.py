@@ -17,7 +17,7 @@ from llamachat.cli.agree import agree
 from llamachat.cli.assemble import choose, make_library
 from llamachat.cli.confirm import answer
 from llamachat.cli.fit import check_fit, show_options
-from llamachat.cli.output import write_json, write_text
+from llamachat.cli.output import say, write_json, write_text
 from llamachat.cli.progress import progress
 from llamachat.environment import Environment
 from llamachat.errors import ModelError
@@ -111,7 +111,11 @@ class _Puller:
             check_fit(planned, force=force)
         agree(planned.licence, self.environment, accept=accept)
         if path is None:
-            return _Pulled(*self._fetch(planned), name)
+            try:
+                return _Pulled(*self._fetch(planned), name)
+            except KeyboardInterrupt:
+                say(self.environment, "Stopped. What came so far is kept: the same command goes on from there.")
+                raise
         return _Pulled(path, self._recorded(path, planned), name, was_here=True)
 
     def _narrowed(self, wanted: HubFile, name: str) -> HubFile:

@@ -31,6 +31,10 @@ _LLAMA2_CHAT = re.compile(r"llama-?2.*chat", re.IGNORECASE)
 _TOUCHED_AGAIN = timedelta(minutes=10)  # a script's loop does not write each time
 
 
+class NoModel(ModelError):
+    """Nothing is installed: no model was pulled, and there is no starter."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelFile:
     """A model to load. `family` is what the ladder remembers crashes by: architecture and quantisation.
@@ -167,7 +171,7 @@ class Library:
         records = self.index.records()
         path = self._usual_path(records)
         if path is None:
-            raise ModelError("there is no model yet.", _INSTALL_STARTER)
+            raise NoModel("there is no model yet.", _INSTALL_STARTER)
         record = records.get(path) or self._unrecorded(path)
         if not path.exists():
             record = record or Record(name_of(path), "file")
