@@ -63,6 +63,11 @@ class Paths:
         return self.state / "models.json"
 
     @property
+    def headers(self) -> Path:
+        """Which model files' headers were found right (models/headers.py)."""
+        return self.state / "headers.json"
+
+    @property
     def licences(self) -> Path:
         """Which licences were accepted, and when."""
         return self.state / "licences.json"

@@ -44,7 +44,7 @@ HOMES = {
     "llama_cpp": {"llama.lib", "build.selfcheck"},
     "psutil": {"llama.machine", "models.memory"},
     "jinja2": {"formats.jinja"},
-    "msgspec": {"engine", "cli", "models.index", "models.library"},
+    "msgspec": {"engine", "cli", "models.index", "models.library", "models.headers"},
     "huggingface_hub": {"models.hub"},
     "httpx2": {"models"},
     "filelock": {"paths", "models"},

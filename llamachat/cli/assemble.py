@@ -12,6 +12,7 @@ from llamachat.engine.ladder import Ladder
 from llamachat.engine.process import EngineProcess
 from llamachat.environment import Environment
 from llamachat.errors import UsageError
+from llamachat.models.headers import Headers
 from llamachat.models.hub import Hub
 from llamachat.models.index import Index
 from llamachat.models.library import Library
@@ -48,7 +49,7 @@ def _environment_layer(variables: Mapping[str, str]) -> Layer:
 def make_library(environment: Environment) -> Library:
     """The models of this user."""
     paths = environment.paths
-    return Library(Index(paths.models), Hub.of(environment.variables), paths.joined)
+    return Library(Index(paths.models), Hub.of(environment.variables), paths.joined, Headers(paths.headers))
 
 
 def make_engine(choices: Choices, environment: Environment, child: Child | None = None) -> EngineProcess:

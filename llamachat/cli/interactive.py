@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from llamachat import __version__
-from llamachat.cli import first
 from llamachat.cli.assemble import Child, choose, make_engine, make_library
 from llamachat.cli.faults import log_fault
 from llamachat.cli.options import ChatOptions
@@ -27,6 +26,8 @@ def run(options: ChatOptions, environment: Environment, child: Child) -> int:
     try:
         engine = make_engine(choices, environment, child)
     except NoModel:
+        from llamachat.cli import first  # noqa: PLC0415  what pulls a model, 15 ms that are needed once
+
         first.offer(choices, environment)
         engine = make_engine(choices, environment, child)
     engine.start()  # it loads while the line editor is set up

@@ -15,8 +15,9 @@ from pathlib import Path
 import msgspec
 
 from llamachat.errors import ModelError, StorageError, did_you_mean
-from llamachat.models import gguf, names
+from llamachat.models import names
 from llamachat.models.catalogue import Catalogue, Entry, Kind, load
+from llamachat.models.headers import Headers
 from llamachat.models.hub import Hub
 from llamachat.models.index import Index, Record
 from llamachat.models.installed import Installed, cached, joined, name_of, record_of_cached, take_away, whole_name
@@ -53,7 +54,15 @@ class ModelFile:
 class Library:
     """The models of one user. `joined` holds files that were put together from halves."""
 
-    def __init__(self, index: Index, hub: Hub, joined: Path, catalogue: Catalogue | None = None) -> None:
+    def __init__(
+        self,
+        index: Index,
+        hub: Hub,
+        joined: Path,
+        headers: Headers | None = None,
+        catalogue: Catalogue | None = None,
+    ) -> None:
+        self._headers = headers or Headers(None)
         self.index = index
         self.hub = hub
         self.joined = joined
@@ -194,13 +203,13 @@ class Library:
 
     def _load(self, path: Path, record: Record | None) -> ModelFile:
         """The model in a file, whose header is right. Raises ModelError."""
-        facts = gguf.check(path).facts
+        family = self._headers.family(path)
         is_starter = path == starter_file()
         entry = self.entry_of(record) if record and not is_starter else None
         return ModelFile(
             name=record.name if record else name_of(path),
             path=path.absolute(),
-            family=f"{facts.architecture} {facts.file_type}",
+            family=family,
             sampling=_STARTER_SAMPLING if is_starter else None,
             is_starter=is_starter,
             format=entry.format if entry else None,
