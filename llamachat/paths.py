@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -133,17 +133,17 @@ def replace_file(path: Path, content: str | bytes) -> None:
     """Give the file this content, whole or not at all, readable by its owner alone. Raises StorageError."""
     make_private_folder(path.parent)
     target = Path(os.path.realpath(path))  # a link to a file that is kept elsewhere stays one
+    draft = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}")
     try:
-        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         try:
-            with os.fdopen(descriptor, "wb") as file:
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
                 file.write(content.encode() if isinstance(content, str) else content)
                 file.flush()
-                os.fsync(descriptor)
-            Path(name).replace(target)
+                os.fsync(file.fileno())
+            draft.replace(target)
         except BaseException:
             with suppress(OSError):
-                Path(name).unlink()
+                draft.unlink()
             raise
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror}.", "Check its folder.") from error
