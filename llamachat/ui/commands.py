@@ -101,7 +101,7 @@ COMMANDS = (
     Command(
         "preset", "[NAME [VARIABLE=VALUE]…|none]", "show the presets or change to one; the conversation stays", _preset
     ),
-    Command("model", "[FILE|starter]", "show or change the model; the conversation stays", _model),
+    Command("model", "[NAME|FILE]", "show or change the model; the conversation stays", _model),
     Command("set", "[NAME VALUE|off]", "show or set temperature, top_p, seed, max_tokens, …", _set),
     Command("stats", "[on|off]", "what the last answer took; on: after each", _stats),
     Command("exit", "", "leave (or Ctrl-D)", _exit),
