@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from llamachat.cli.confirm import confirm
-from llamachat.cli.output import say
+from llamachat.cli.output import say_in_lines
 from llamachat.environment import Environment
 from llamachat.errors import UsageError
 from llamachat.models import licence
@@ -24,7 +24,7 @@ def agree(licence_id: str | None, environment: Environment, *, accept: bool) -> 
     if not accept:
         lines = [f"{found.title} ({found.version}), in our words:", *(f"  {line}" for line in found.summary)]
         lines += ["What counts is the text itself:", *(f"  {address}" for address in found.addresses)]
-        say(environment, "\n".join(lines))
+        say_in_lines(environment, lines)
         if not environment.stdin_is_terminal:
             raise UsageError(f"the {found.title} wants your yes.", "If you agree: --accept-licence")
     confirm("Do you accept it?", environment, yes=accept)

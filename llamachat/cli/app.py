@@ -14,6 +14,7 @@ from llamachat import settings
 from llamachat.errors import UsageError
 from llamachat.settings import BY_KEY, Group, Kind, Setting, Value
 
+_INTERRUPTED = 130
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -31,6 +32,8 @@ def run(app: typer.Typer, arguments: list[str], name: str, context: object = Non
         raise UsageError(f"{message[0].lower()}{message[1:]}.", f"All options: {name} --help") from error
     except SystemExit as error:  # Click's answer to a reader that closed the pipe
         raise BrokenPipeError from error
+    if result == _INTERRUPTED and type(result) is int:  # Typer's answer to Ctrl-C
+        raise KeyboardInterrupt
     if sys.stdout:  # closed before we began
         sys.stdout.flush()
     return result

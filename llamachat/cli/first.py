@@ -14,7 +14,7 @@ from llamachat.models.catalogue import Kind
 
 
 def offer(choices: Choices, environment: Environment) -> None:
-    """Show which Llama 2 fits this machine, and fetch the largest that does if the user says so.
+    """Show which Llama 2 fits this machine, and fetch the first if the user says so.
 
     Raises Interrupted for a no, and what a pull raises.
     """
@@ -22,9 +22,9 @@ def offer(choices: Choices, environment: Environment) -> None:
     machine = memory.look(library.hub.cache).measured()
     chats = [entry for entry in library.catalogue.entries if entry.kind is Kind.CHAT and entry.licence == "llama2"]
     recommended = recommendations(chats, machine, choices)
-    say(environment, f"There is no model on this machine yet. It has {describe(machine)}, which is enough for:")
+    say(environment, f"There is no model on this machine yet. It has {describe(machine)}, and this is what could run:")
     print_table(environment, table_of(recommended))
     first, option = recommended[0]
     size = size_in_words(option.n_bytes or 0)
     confirm(f"Download {first.name} ({option.quantisation}, {size}) now?", environment, yes=False)
-    pull.run([first.name], environment)
+    pull.run([f"{first.name}:{option.quantisation}"], environment)

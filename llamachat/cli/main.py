@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     import subprocess
 
 _DISK_ERRORS = (errno.ENOSPC, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC))
+_PLACE_ERRORS = (
+    *(errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.EROFS),
+    *(errno.ENOTDIR, errno.EISDIR, errno.ELOOP),
+)
 _COMMANDS = {  # modules that are imported when they are called
     "pull": "llamachat.cli.pull",
     "models": "llamachat.cli.models",
@@ -64,6 +68,9 @@ def _error_for_user(error: BaseException, environment: Environment) -> Llamachat
         return Interrupted("interrupted.")
     if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
         return StorageError(f"the output cannot be written: {error.strerror}.", "Make room, or write elsewhere.")
+    if isinstance(error, OSError) and error.filename is not None and error.errno in _PLACE_ERRORS:
+        place = os.fsdecode(error.filename)
+        return StorageError(f"{place} cannot be used: {error.strerror}.", "Check its permissions.")
     return log_fault(error, environment.paths)
 
 

@@ -73,6 +73,8 @@ def use(context: typer.Context, name: _Name) -> None:
     """Make a model the one that is used where none is named."""
     environment, library = _open(context)
     found = library.find(name, Path())
+    if all(model.path != found.path for model in library.installed()):
+        library.index.put(found.path, Record(found.name, "file", found.path.stat().st_size))
     library.index.choose(found.path)
     write_text(environment, f"{found.name} is used from now on ({found.path}).")
 
@@ -159,6 +161,8 @@ def import_(
             taken.append(_take_in(each, library))
         except ModelError as error:
             say(environment, f"llamachat: {error!s}")
+    if folders and not taken:
+        raise ModelError("nothing that was named is a model that can be used.", "Name GGUF files, or folders of them.")
     if json:
         write_json(environment.stdout, [as_json(path, record) for path, record in taken])
     elif taken:

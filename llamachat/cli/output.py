@@ -6,6 +6,7 @@ import io
 import shutil
 import textwrap
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
@@ -54,21 +55,27 @@ def write_table(environment: Environment, rows: Sequence[Sequence[str]]) -> None
 
 def print_table(environment: Environment, rows: Sequence[Sequence[str]]) -> None:
     """The same on stderr, beside what a command answers."""
-    print(_table(rows, _width(environment) if environment.stderr_is_terminal else None), file=environment.stderr)
+    with suppress(OSError):  # nobody to tell
+        print(_table(rows, _width(environment) if environment.stderr_is_terminal else None), file=environment.stderr)
 
 
 def say(environment: Environment, text: str) -> None:
-    """Lines on stderr beside what a command answers, broken between words at the terminal's edge."""
-    lines = sanitise(text).splitlines()
-    if environment.stderr_is_terminal:
-        width = _width(environment)
-        lines = [part for line in lines for part in _broken(line, width)]
-    print("\n".join(lines), file=environment.stderr)
+    """A line on stderr beside what a command answers, as it is: what is in it may be there to be copied."""
+    with suppress(OSError):  # nobody to tell
+        print(sanitise_line(text), file=environment.stderr)
+
+
+def say_in_lines(environment: Environment, lines: Sequence[str]) -> None:
+    """Running text on stderr, broken between words at the terminal's edge."""
+    width = _width(environment) if environment.stderr_is_terminal else None
+    for line in lines:
+        for part in [line] if width is None else _broken(line, width):
+            say(environment, part)
 
 
 def _broken(line: str, width: int) -> list[str]:
     indent = line[: len(line) - len(line.lstrip())]
-    return textwrap.wrap(line, width, subsequent_indent=indent, break_on_hyphens=False) or [""]
+    return textwrap.wrap(line, width, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False) or [""]
 
 
 def _width(environment: Environment) -> int:

@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from llamachat.cli.fit import size_in_words
 from llamachat.environment import Environment
 from llamachat.models.transfer import Progress
 from llamachat.ui.sanitise import sanitise_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
+
+_LONGEST_NAME = 28
 
 
 @contextmanager
@@ -56,15 +59,15 @@ class _Lines:
         now = time.monotonic()
         self._start = self._start or (now, done)
         tenth = 10 * done // max(1, total)
-        if tenth > self._tenth:
+        if tenth != self._tenth:
             self._tenth = tenth
             rate = (done - self._start[1]) / max(1e-3, now - self._start[0])
             tempo = f", {rate / 1e6:,.1f} MB/s" if rate else ""
-            self._line(f"{self._name}: {10 * tenth} % of {total / 1e9:,.2f} GB{tempo}")
+            self._line(f"{self._name}: {10 * tenth} % of {size_in_words(total)}{tempo}")
 
     def checking(self, done: int, total: int) -> None:
         if done == total:
-            self._line(f"{self._name}: {total / 1e9:,.2f} GB are there already; the rest follows.")
+            self._line(f"{self._name}: {size_in_words(total)} are there already; the rest follows.")
 
     def note(self, text: str) -> None:
         self._line(text)
@@ -93,7 +96,12 @@ def _bar(environment: Environment, name: str) -> Iterator[Progress]:
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     console = Console(file=environment.stderr, no_color=not environment.wants_colour, highlight=False)
     with Bars(*columns, TimeRemainingColumn(), console=console, refresh_per_second=4, transient=True) as bars:
-        yield _Bar(bars, sanitise_line(name))
+        yield _Bar(bars, _brief(sanitise_line(name)))
+
+
+def _brief(name: str) -> str:
+    """A name that leaves room for the numbers."""
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 
 class _Bar:
@@ -116,7 +124,7 @@ class _Bar:
     def pause(self, seconds: float, why: str) -> None:
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
-            self._bars.update(self._task, description=f"{self._name}: {why}, again in {left:,.0f} s")
+            self._bars.update(self._task, description=f"{why}, again in {left:,.0f} s")
             time.sleep(min(1.0, left))
         self._bars.update(self._task, description=self._name)
 

@@ -157,7 +157,8 @@ class _Puller:
         else:
             paths = [hub.cached(planned.repo, file, planned.revision) for file in planned.chosen.files]
             path = paths[0] if all(paths) else None
-        if path is None or not path.is_file():
+        record = self.library.index.records().get(path.absolute()) if path else None
+        if path is None or not path.is_file() or record is None or record.verified is None:
             return None
         with suppress(ModelError):
             return gguf.check(path).parts[0].absolute()
@@ -178,8 +179,7 @@ class _Puller:
             if planned.is_raw_parts:
                 path = downloader.fetch_joined(parts, _joined_name(planned))
             else:
-                paths = [downloader.fetch(part, planned.sha256) for part in parts]
-                path = paths[0]
+                path = downloader.fetch_all(parts, planned.sha256)[0]
         checked = gguf.check(path)
         now = datetime.now(UTC)
         record = Record(

@@ -17,13 +17,14 @@ def is_set(variables: Mapping[str, str], *names: str) -> bool:
 def home(variables: Mapping[str, str]) -> Path:
     """The folder of the Hub's tools."""
     if path := variables.get("HF_HOME"):
-        return Path(path).expanduser()
-    return Path(variables.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "huggingface"
+        return _expanded(path)
+    return _expanded(variables.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
 
 
 def cache(variables: Mapping[str, str]) -> Path:
     """The folder of the files they fetched."""
-    return Path(variables.get("HF_HUB_CACHE") or home(variables) / "hub").expanduser()
+    named = variables.get("HF_HUB_CACHE")
+    return _expanded(named) if named else home(variables) / "hub"
 
 
 def token(variables: Mapping[str, str]) -> str | None:
@@ -32,8 +33,17 @@ def token(variables: Mapping[str, str]) -> str | None:
         return value
     if is_set(variables, "HF_HUB_DISABLE_IMPLICIT_TOKEN"):
         return None
-    path = Path(variables.get("HF_TOKEN_PATH") or home(variables) / "token").expanduser()
+    named = variables.get("HF_TOKEN_PATH")
+    path = _expanded(named) if named else home(variables) / "token"
     try:
         return path.read_text("utf-8").strip() or None
     except (OSError, UnicodeDecodeError):
         return None
+
+
+def _expanded(path: str) -> Path:
+    """The path with ~ for a user's folder; as it is where there is no such user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)

@@ -17,10 +17,20 @@ from llamachat.models.gguf import Facts
 from llamachat.models.hub import Hub, Listing, RemoteFile
 from llamachat.models.peek import facts_of
 from llamachat.models.refusals import TokenRefused
-from llamachat.models.transfer import Progress, Transfer, check_room, go_on_without_token, size_of, storage_errors
+from llamachat.models.transfer import (
+    Progress,
+    Share,
+    Transfer,
+    check_room,
+    go_on_without_token,
+    new_digest,
+    size_of,
+    storage_errors,
+)
 from llamachat.models.wire import TooManyRequests
 
 _INCOMPLETE = ".incomplete"  # the ending by which the Hub's own tools know it, and clean it away
+_BLOCK = 4 << 20
 _WAITS = 3  # that the Hub may ask for before it answers a question
 
 T = TypeVar("T")
@@ -67,6 +77,15 @@ class Downloader:
                 partial.replace(blob)
                 return self.hub.publish(file, blob)
 
+    def fetch_all(self, files: Sequence[RemoteFile], sha256: str | None = None) -> list[Path]:
+        """Several files, each as `fetch`, with one progress for all of them."""
+        total, before, paths = sum(file.n_bytes for file in files), 0, []
+        for file in files:
+            with self._sharing(before, total):
+                paths.append(self.fetch(file, sha256))
+            before += file.n_bytes
+        return paths
+
     def fetch_joined(self, parts: Sequence[RemoteFile], name: str) -> Path:
         """Raw parts as one file, with room for one of it. Raises as `fetch`."""
         target = self.joined / parts[0].repo.replace("/", "--") / name
@@ -80,7 +99,8 @@ class Downloader:
             offset = 0
             for part in parts:
                 if size_of(partial) <= offset + part.n_bytes:
-                    self._transfer(part, partial, offset)
+                    with self._sharing(offset, n_bytes):
+                        self._transfer(part, partial, offset)
                 offset += part.n_bytes
             partial.replace(target)
             return target
@@ -95,6 +115,16 @@ class Downloader:
             except TooManyRequests as error:
                 self.progress.pause(error.wait, "the Hub asks to wait")
         return question(self.hub)
+
+    @contextmanager
+    def _sharing(self, before: int, total: int) -> Iterator[None]:
+        """What is told of one file counts as a part of `total` bytes, of which `before` came earlier."""
+        whole = self.progress
+        self.progress = Share(whole, before, total)
+        try:
+            yield
+        finally:
+            self.progress = whole
 
     @contextmanager
     def _alone(self, file: RemoteFile) -> Iterator[None]:
@@ -115,12 +145,20 @@ class Downloader:
             raise
 
     def _present(self, file: RemoteFile, blob: Path) -> Path | None:
-        """The file if all of it is in the cache already, under its name from now on."""
+        """The file if all of it is in the cache and right, under its name from now on; other tools do not look."""
         snapshot = self.hub.folder(file.repo) / "snapshots" / file.commit / file.file
         place = blob if blob.exists() else snapshot
         if size_of(place) != file.n_bytes:
             return None
-        return self.hub.publish(file, place)
+        digest = new_digest(file)
+        with place.open("rb") as there:
+            while block := there.read(_BLOCK):
+                digest.update(block)
+        if digest.hexdigest() == file.etag:
+            return self.hub.publish(file, place)
+        self.progress.note(f"{file.file} is there and is damaged. It is fetched again.")
+        place.unlink()
+        return None
 
 
 def _compare(file: RemoteFile, sha256: str | None) -> None:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_ADDRESS = re.compile(r"https?://(?:[\w.-]+|\[[0-9a-f:]+\])(?::\d+)?(?:/\S*)?", re.ASCII | re.IGNORECASE)
+_MOST_DIGITS = 18
 _MAIN = "main"
 _PAUSES = (0.3, 1.0)  # seconds before a question is asked again
 _MOST_REDIRECTS = 5
@@ -91,7 +93,10 @@ class Hub:
 
     @property
     def endpoint(self) -> str:
+        """Where it is asked. Raises DownloadError for a HF_ENDPOINT that is no address."""
         if self.mirror:
+            if not _ADDRESS.fullmatch(self.mirror):
+                raise DownloadError(f"HF_ENDPOINT={self.mirror} is not an address.", "It is like http://HOST:PORT.")
             return self.mirror
         from huggingface_hub import constants  # noqa: PLC0415  20 ms that only a download needs
 
@@ -108,6 +113,8 @@ class Hub:
 
     def headers(self) -> dict[str, str]:
         """The headers of every request, the token among them; a redirect to another host leaves it behind."""
+        if self.token and not (self.token.isascii() and self.token.isprintable()):
+            raise DownloadError("the token that is set has characters that no token has.", "Set HF_TOKEN anew.")
         agent = {"user-agent": f"llamachat/{__version__}", "accept-encoding": "identity"}
         return {**agent, "authorization": f"Bearer {self.token}"} if self.token else agent
 
@@ -134,7 +141,7 @@ class Hub:
         etag = (headers.get("x-linked-etag") or headers.get("etag", "")).removeprefix("W/").strip('"')
         size = headers.get("x-linked-size") or headers.get("content-length", "")
         is_known = _COMMIT.fullmatch(commit) and (_SHA256.fullmatch(etag) or _COMMIT.fullmatch(etag))
-        if not is_known or not (size.isascii() and size.isdigit()):
+        if not is_known or not (size.isascii() and size.isdigit() and len(size) <= _MOST_DIGITS):
             raise not_as_the_hub(self.endpoint)
         return RemoteFile(repo, revision or _MAIN, commit, file, int(size), etag)
 
@@ -146,9 +153,10 @@ class Hub:
         try:
             found = response.json()
             licences = [tag.removeprefix("license:") for tag in found["tags"] if tag.startswith("license:")]
-            files = {str(sibling["rfilename"]): sibling.get("size") for sibling in found["siblings"]}
+            siblings = [(str(sibling["rfilename"]), sibling.get("size")) for sibling in found["siblings"]]
+            files = {name: size for name, size in siblings if name.isprintable()}
             return Listing(repo, str(found["sha"]), files, next(iter(licences), None))
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise not_as_the_hub(self.endpoint) from error
 
     def nearest(self, repo: str) -> list[str]:

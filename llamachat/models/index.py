@@ -7,11 +7,12 @@ JSON file; one that cannot be read is as none, since all of it but dates can be 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
+from llamachat.errors import ModelError
 from llamachat.paths import locked, replace_file
 
 _LOCK_SECONDS = 10.0  # another process holds it for a few milliseconds
@@ -47,7 +48,7 @@ class Index:
         self._path = path
 
     def records(self) -> dict[Path, Record]:
-        return {Path(path): record for path, record in self._read().models.items()}
+        return {Path(path): _in_utc(record) for path, record in self._read().models.items()}
 
     @property
     def usual(self) -> Path | None:
@@ -90,4 +91,15 @@ class Index:
         with locked(self._path):
             table = self._read()
             change(table)
-            replace_file(self._path, msgspec.json.format(msgspec.json.encode(table)).decode() + "\n")
+            try:
+                text = msgspec.json.format(msgspec.json.encode(table)).decode() + "\n"
+            except UnicodeEncodeError as error:
+                raise ModelError("a file whose name is not UTF-8 cannot be kept.", "Rename it.") from error
+            replace_file(self._path, text)
+
+
+def _in_utc(record: Record) -> Record:
+    """The record with a zone in every date: one that a hand wrote without is taken for UTC."""
+    dates = {name: getattr(record, name) for name in ("pulled", "used", "verified")}
+    naive = {name: date.replace(tzinfo=UTC) for name, date in dates.items() if date and date.tzinfo is None}
+    return msgspec.structs.replace(record, **naive) if naive else record

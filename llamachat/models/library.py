@@ -223,8 +223,9 @@ class Library:
 
 
 def is_ours(model: Installed) -> bool:
-    """Whether its files are ours to remove: those in the Hub's cache and joined ones."""
-    return model.record.origin in (_HUB, _JOINED)
+    """Whether its files are ours to remove: those in the Hub's cache and joined ones, by where they lie."""
+    is_cached = any(folder.name.startswith("models--") for folder in model.path.parents)
+    return model.record.origin == _JOINED or (model.record.origin == _HUB and is_cached)
 
 
 def starter_file() -> Path | None:

@@ -29,7 +29,6 @@ QUALITY = (
     "IQ4_XS", "Q4_0", "Q3_K_L", "Q3_K_M", "IQ3_M", "Q3_K_S", "IQ3_S", "IQ3_XS", "IQ3_XXS", "Q2_K", "Q2_K_S", "IQ2_M",
 )  # fmt: skip
 USUAL = "Q4_K_M"  # below it the loss shows, above it a CPU only gets slower
-QUICK = 10.0  # tokens/s: faster than one reads, so that weight for weight quality comes first
 
 _MIB = 1 << 20
 _KV_BYTES = {"f16": 2.0, "q8_0": 34 / 32}  # per element; a block of 32 has a scale of 2 bytes
@@ -174,9 +173,9 @@ def best(
 ) -> tuple[Quantisation, Judgement] | None:
     """The quantisation to take where nobody says; None when none fits, or no size is known.
 
-    Q4_K_M, the usual balance, where it fits. A better one only where it fits whole and an answer still comes faster
-    than one reads: on a GPU, or with a bandwidth that was measured. A smaller one only where Q4_K_M would not keep at
-    least half of the context, and then the best that does.
+    Q4_K_M, the usual balance, where it fits. A better one only where GPUs hold it whole: on a CPU each step up slows,
+    and what is measured of a CPU in a moment is no ground for gigabytes. A smaller one only where Q4_K_M would not keep
+    at least half of the context, and then the best that does.
     """
     judged = [
         (each, judge(each.n_bytes, geometry, n_ctx, machine, kv_type))
@@ -186,7 +185,7 @@ def best(
     better = [pair for pair in judged if _rank(pair[0]) < QUALITY.index(USUAL)]
     rest = [pair for pair in judged if pair not in better]
     for pair in better:
-        if pair[1].verdict is Verdict.FITS and _is_quick(pair[1].need, machine):
+        if pair[1].verdict is Verdict.FITS and _is_on_gpu(pair[1].need, machine):
             return pair
     candidates = [pair for pair in (*rest, *reversed(better)) if pair[1].fits]
     roomy = [pair for pair in candidates if pair[1].n_ctx >= n_ctx / 2]
@@ -294,11 +293,9 @@ def _smaller_contexts(n_ctx: int) -> Iterator[int]:
     yield from range(largest, _SMALLEST_CONTEXT - 1, -_CONTEXT_STEP)
 
 
-def _is_quick(needed: Need, machine: Machine) -> bool:
-    """Whether an answer comes faster than one reads, as far as that is known."""
-    if gpu_share(needed, machine) >= 1 and not any(device.is_unified for device in machine.devices):
-        return True
-    return (speed(needed, machine) or 0) >= QUICK
+def _is_on_gpu(needed: Need, machine: Machine) -> bool:
+    """Whether GPUs of their own hold all of it: then weight for weight quality comes first."""
+    return gpu_share(needed, machine) >= 1 and not any(device.is_unified for device in machine.devices)
 
 
 def _rank(quantisation: Quantisation) -> int:

@@ -19,6 +19,8 @@ from llamachat.models.names import HubFile
 
 _RAW_PART = ".gguf-split-"
 
+_MOST_NAMED = 12
+
 
 @dataclass(frozen=True, slots=True)
 class Option:
@@ -53,7 +55,9 @@ class Undecided(ModelError):
     """Several files would do: the user has to choose. `plans` has one for each."""
 
     def __init__(self, repo: str, plans: Sequence[Plan]) -> None:
-        files = ", ".join(plan.chosen.files[0] for plan in plans)
+        names = [plan.chosen.files[0] for plan in plans]
+        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+        files = ", ".join(names[:_MOST_NAMED]) + more
         super().__init__(f"{repo} has several GGUF files: {files}.", f"Name one: llamachat pull {repo}:FILE")
         self.plans = tuple(plans)
 

@@ -63,6 +63,27 @@ class Progress(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The progress of one part, told as that of the whole: `before` bytes of `total` came earlier."""
+
+    whole: Progress
+    before: int
+    total: int
+
+    def moved(self, done: int, total: int) -> None:  # noqa: ARG002
+        self.whole.moved(self.before + done, self.total)
+
+    def checking(self, done: int, total: int) -> None:
+        self.whole.checking(done, total)
+
+    def note(self, text: str) -> None:
+        self.whole.note(text)
+
+    def pause(self, seconds: float, why: str) -> None:
+        self.whole.pause(seconds, why)
+
+
 class Corrupt(DownloadError):
     """All bytes came, and they are not the file's."""
 
@@ -97,6 +118,8 @@ class Transfer:
     def run(self) -> None:
         """Fetch what is missing. Raises DownloadError and StorageError; what came stays for the next run."""
         with storage_errors(self.partial):
+            if self.partial.is_symlink():  # nothing of ours
+                self.partial.unlink()
             try:
                 self._fetch()
             except Corrupt as error:
@@ -130,7 +153,7 @@ class Transfer:
         if not 0 <= size <= self.file.n_bytes:
             out.truncate(self.offset)
             size = 0
-        digest = _new_digest(self.file)
+        digest = new_digest(self.file)
         self.done = 0
         with self.partial.open("rb") as kept:
             kept.seek(self.offset)
@@ -200,8 +223,8 @@ def check_room(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed + _MARGIN > free:
         raise StorageError(
-            f"{needed / 1e9:,.2f} GB are still to come, and {folder} has {free / 1e9:,.2f} GB free.",
-            "Make room, or move the cache: HF_HOME.",
+            f"{needed / 1e6:,.0f} MB are still to come, and {folder} has {free / 1e6:,.0f} MB free.",
+            f"Make room ({_MARGIN >> 20} MB more than that stay free), or move the cache: HF_HOME.",
         )
 
 
@@ -216,7 +239,7 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise StorageError(f"{path} cannot be written: {error.strerror or error}.", "Check its folder.") from error
 
 
-def _new_digest(file: RemoteFile) -> Digest:
+def new_digest(file: RemoteFile) -> Digest:
     """What its etag is: a large file's sha256, or the name that git gives a small one."""
     if file.sha256:
         return hashlib.sha256()

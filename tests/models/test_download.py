@@ -449,7 +449,7 @@ def test_ctrl_c_between_bytes_keeps_what_came(desk):
 
 def test_a_disk_that_is_too_small_is_refused_before_the_first_byte(desk, monkeypatch):
     monkeypatch.setattr(transfer.shutil, "disk_usage", lambda path: Usage(0, 0, 3_210_000_000))
-    with pytest.raises(StorageError, match=r"4\.08 GB .* 3\.21 GB free") as caught:
+    with pytest.raises(StorageError, match=r"4,081 MB .* 3,210 MB free") as caught:
         desk.downloader.fetch(replace(desk.remote, n_bytes=4_081_004_224))
     assert caught.value.code == ExitCode.STORAGE
     desk.assert_absent()
