@@ -97,6 +97,8 @@ class _Puller:
 
     def pull(self, wanted: HubFile, name: str, *, force: bool, accept: bool) -> _Pulled:
         """What is here then. Raises ModelError, DownloadError, StorageError, UsageError, Interrupted."""
+        if self.library.hub.is_offline and (here := self._here(name)):
+            return here
         machine = memory.look(self.library.hub.cache).measured()
         asked = False
         try:
@@ -117,6 +119,13 @@ class _Puller:
                 say(self.environment, "Stopped. What came so far is kept: the same command goes on from there.")
                 raise
         return _Pulled(path, self._recorded(path, planned), name, was_here=True)
+
+    def _here(self, name: str) -> _Pulled | None:
+        """What the name means of the models that are here: all that can be said offline."""
+        with suppress(ModelError):
+            model = self.library.matching(name, Path())[0]
+            return None if model.is_gone else _Pulled(model.path, model.record, name, was_here=True)
+        return None
 
     def _narrowed(self, wanted: HubFile, name: str) -> HubFile:
         """A name of the catalogue that leaves the quantisation open means the one that is here, if one is."""

@@ -98,3 +98,9 @@ def test_a_date_without_a_zone_in_the_record_is_taken_for_utc(go, llama, tmp_pat
     record.write_text(json.dumps(table))
     assert go("models", "list").code == 0
     assert go("-n", "1", "hi").code == 0
+
+
+def test_offline_a_model_that_is_here_is_here(go):
+    assert go("pull", "me/small-GGUF").code == 0
+    assert "is here already" in go("pull", "me/small-GGUF", HF_HUB_OFFLINE="1").out
+    assert go("pull", "me/other", HF_HUB_OFFLINE="1").code == 6
