@@ -19,19 +19,28 @@ ROOT = Path(__file__).parents[1]
 KILLS = 20
 KILLED_BYTES, KILLED_RATE = 200_000_000, 20e6
 TIMED_BYTES, TIMED_RATE = 500_000_000, 100e6
+SEVERAL_BYTES, EACH_RATE = 600_000_000, 25e6
 MOST_MEMORY = 120e6
 
 
 def measure(rounds: int) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
-        return [_killed(Path(folder)), *_timed(Path(folder), rounds)]
+        place = Path(folder)
+        return [
+            _killed(place, KILLED_BYTES, KILLS),
+            _killed(place, SEVERAL_BYTES, KILLS // 2, each=True),
+            *_timed(place, rounds),
+            _several(place, min(rounds, 3), each=True),
+            _several(place, min(rounds, 3), each=False),
+        ]
 
 
-def _killed(folder: Path) -> Row:
+def _killed(folder: Path, n_bytes: int, kills: int, *, each: bool = False) -> Row:
     """Bytes sent in all, when the download is killed at moments drawn evenly over the file."""
-    with Hub(rate=KILLED_RATE) as hub:
-        hub.add("o/n", {"model.gguf": pseudo_random_file(folder / "model.gguf", KILLED_BYTES)})
-        for moment in sorted(random.Random(20).sample(range(KILLED_BYTES), KILLS)):
+    with Hub(rate=None if each else KILLED_RATE) as hub:
+        hub.rate_each = KILLED_RATE if each else None
+        hub.add("o/n", {"model.gguf": pseudo_random_file(folder / "model.gguf", n_bytes)})
+        for moment in sorted(random.Random(20).sample(range(n_bytes), kills)):
             process = _start(hub, folder)
             while hub.bytes_sent("model.gguf") < moment:
                 time.sleep(0.002)
@@ -41,8 +50,28 @@ def _killed(folder: Path) -> Row:
         _start(hub, folder).communicate()
         n_sent = hub.bytes_sent("model.gguf")
     shutil.rmtree(folder / "hub")
-    what = f"{KILLS} times kill -9 in {KILLED_BYTES / 1e6:.0f} MB at {KILLED_RATE / 1e6:.0f} MB/s"
-    return Row(what, "the file's bytes", n_sent / KILLED_BYTES, "<=", 1.1, f"{n_sent / 1e6:.1f} MB")
+    of_what = " of each connection" if each else ""
+    what = f"{kills} times kill -9 in {n_bytes / 1e6:.0f} MB at {KILLED_RATE / 1e6:.0f} MB/s{of_what}"
+    return Row(what, "the file's bytes", n_sent / n_bytes, "<=", 1.1, f"{n_sent / 1e6:.1f} MB")
+
+
+def _several(folder: Path, rounds: int, *, each: bool) -> Row:
+    """The same file over one connection and over as many as we take, by turns; each slow, or all on one line."""
+    times: dict[str, list[float]] = {"one": [], "several": []}
+    rate = EACH_RATE if each else TIMED_RATE
+    with Hub(rate=None if each else rate) as hub:
+        hub.rate_each = rate if each else None
+        hub.add("o/n", {"model.gguf": pseudo_random_file(folder / "model.gguf", SEVERAL_BYTES)})
+        for _ in range(rounds):
+            for way, seconds in times.items():
+                started = time.perf_counter()
+                _start(hub, folder, way).communicate()
+                seconds.append(time.perf_counter() - started)
+                shutil.rmtree(folder / "hub")
+    line = f"{rate / 1e6:.0f} MB/s of each connection" if each else f"one line of {rate / 1e6:.0f} MB/s"
+    figure = f"{SEVERAL_BYTES / 1e6 / median(times['several']):.0f} MB/s"
+    ratio = median(times["one"]) / median(times["several"])
+    return Row(f"{SEVERAL_BYTES / 1e6:.0f} MB, {line}", "one connection", ratio, ">=", 0.97, figure)
 
 
 def _timed(folder: Path, rounds: int) -> list[Row]:
@@ -68,6 +97,7 @@ def _timed(folder: Path, rounds: int) -> list[Row]:
     ]
 
 
-def _start(hub: Hub, folder: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.models.fetch", hub.endpoint, str(folder / "hub"), "o/n", "model.gguf"]
+def _start(hub: Hub, folder: Path, *options: str) -> subprocess.Popen[str]:
+    place = (hub.endpoint, str(folder / "hub"), "o/n", "model.gguf")
+    command = [sys.executable, "-m", "tests.models.fetch", *place, *options]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)

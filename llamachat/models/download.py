@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from llamachat.errors import DownloadError
+from llamachat.models.ahead import PLAN, Plan
 from llamachat.models.gguf import Facts
 from llamachat.models.hub import Hub, Listing, RemoteFile
 from llamachat.models.peek import facts_of
@@ -45,6 +46,7 @@ class Downloader:
     progress: Progress
     pause: float = 1.0
     patience: float = 15.0
+    ahead: Plan = PLAN
 
     def look_up(self, repo: str, file: str, revision: str | None = None) -> RemoteFile:
         """One file as the Hub has it now; without the token if that is refused. Raises as `Hub.look_up`."""
@@ -138,7 +140,7 @@ class Downloader:
     def _transfer(self, file: RemoteFile, partial: Path, offset: int) -> None:
         """The bytes of one file behind `offset`. A failure leaves what goes on later, or nothing."""
         try:
-            Transfer(self.hub, file, partial, self.progress, offset, self.pause, self.patience).run()
+            Transfer(self.hub, file, partial, self.progress, offset, self.pause, self.patience, self.ahead).run()
         except BaseException:
             if size_of(partial) == 0:
                 partial.unlink(missing_ok=True)

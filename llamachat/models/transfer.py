@@ -18,11 +18,12 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from llamachat.errors import DownloadError, StorageError
+from llamachat.models.ahead import PLAN, Ahead, Plan
 from llamachat.models.hub import Hub, RemoteFile
 from llamachat.models.refusals import TokenRefused
 from llamachat.models.wire import ServerTrouble, TooManyRequests, network_errors
@@ -112,8 +113,10 @@ class Transfer:
     offset: int = 0
     pause: float = 1.0
     patience: float = 15.0
+    ahead: Plan = PLAN
     done: int = 0
     told: float = 0.0  # when there was news last
+    shown: int = 0  # bytes that were told of
 
     def run(self) -> None:
         """Fetch what is missing. Raises DownloadError and StorageError; what came stays for the next run."""
@@ -124,28 +127,51 @@ class Transfer:
                 self._fetch()
             except Corrupt as error:
                 self.progress.note(f"{error.message} It is fetched once more.")
+                self.ahead = replace(self.ahead, threshold=self.file.n_bytes + 1)  # over one connection
+                self.shown = 0
                 self._fetch()
 
     def _fetch(self) -> None:
         """Everything that is missing, and the check. Raises Corrupt, with nothing left of this file."""
         with self.partial.open("ab", buffering=_BUFFER) as out, self.hub.client(self.patience) as client:
             digest = self._begin(out)
-            failures = 0
-            while self.done < self.file.n_bytes:
-                before = self.done
-                try:
-                    self._attempt(client, out, digest)
-                except TokenRefused as error:
-                    self.hub = go_on_without_token(self.hub, error, self.progress)
-                except ServerTrouble as error:
-                    failures = 1 if self.done > before else failures + 1
-                    if self.done - before < _ENOUGH:
-                        self._wait(failures, error)
+            ahead = Ahead(self.hub, client, self.file, self.partial, self.patience, self.ahead)
+            try:
+                self._fetch_rest(client, out, digest, ahead)
+            finally:
+                ahead.stop()
             out.flush()
             os.fsync(out.fileno())
+            ahead.clear()
         if digest.hexdigest() != self.file.etag:
             os.truncate(self.partial, self.offset)
             raise Corrupt(f"{self.file.file} came with the wrong content.", "Try again later, or another repository.")
+
+    def _fetch_rest(self, client: httpx2.Client, out: BinaryIO, digest: Digest, ahead: Ahead) -> None:
+        """All that is missing: what was fetched ahead, and the rest over this connection."""
+        failures = 0
+        while self.done < self.file.n_bytes:
+            before, began = self.done, time.monotonic()
+            try:
+                if side := ahead.take(self.done):
+                    self._append(side, out, digest, ahead)
+                else:
+                    self._attempt(client, out, digest, ahead)
+                    ahead.saw(self.done - before, time.monotonic() - began, self.done)
+            except TokenRefused as error:
+                self.hub = go_on_without_token(self.hub, error, self.progress)
+            except ServerTrouble as error:
+                failures = 1 if self.done > before else failures + 1
+                if self.done - before < _ENOUGH:
+                    self._wait(failures, error)
+
+    def _append(self, side: Path, out: BinaryIO, digest: Digest, ahead: Ahead) -> None:
+        """A segment that was fetched ahead, or the beginning of one."""
+        with side.open("rb") as there:
+            while block := there.read(_REREAD):
+                self._keep(block[: self.file.n_bytes - self.done], out, digest, ahead)
+        out.flush()
+        side.unlink()
 
     def _begin(self, out: BinaryIO) -> Digest:
         """The hash of what an earlier run left, which is dropped if it cannot be of this file."""
@@ -163,28 +189,32 @@ class Transfer:
                 self.progress.checking(self.done, size)
         return digest
 
-    def _attempt(self, client: httpx2.Client, out: BinaryIO, digest: Digest) -> None:
-        """Ask for all that is missing and keep what comes. Raises ServerTrouble when it ends too early."""
-        url = self.hub.url(self.file)
-        headers = self.hub.headers() | ({"range": f"bytes={self.done}-"} if self.done else {})
+    def _attempt(self, client: httpx2.Client, out: BinaryIO, digest: Digest, ahead: Ahead) -> None:
+        """Ask for all that is missing here and keep what comes. Raises ServerTrouble when it ends too early."""
+        url, stop = self.hub.url(self.file), ahead.until(self.done)
+        if self.done >= stop:
+            return
+        last = str(stop - 1) if stop < self.file.n_bytes else ""
+        headers = self.hub.headers() | ({"range": f"bytes={self.done}-{last}"} if self.done or last else {})
         with network_errors(self.hub.proxies, url, self.patience), client.stream("GET", url, headers=headers) as answer:
             position = self._check_answer(answer)
             for block in answer.iter_raw():
                 if position == 0 and block.lstrip()[:1] == b"<" and self.file.file.endswith(".gguf"):
                     raise ServerTrouble("a page came instead of the file.", _BROWSE)
-                self._keep(block[self.done - position :][: self.file.n_bytes - self.done], out, digest)
+                self._keep(block[self.done - position :][: stop - self.done], out, digest, ahead)
                 position += len(block)
-                if self.done == self.file.n_bytes:
+                if self.done == stop:
                     return
         raise ServerTrouble("the connection ended too early.")
 
-    def _keep(self, block: bytes, out: BinaryIO, digest: Digest) -> None:
+    def _keep(self, block: bytes, out: BinaryIO, digest: Digest, ahead: Ahead) -> None:
         out.write(block)
         digest.update(block)
         self.done += len(block)
         if self.done == self.file.n_bytes or time.monotonic() - self.told > _BETWEEN_NEWS:
             self.told = time.monotonic()
-            self.progress.moved(self.done, self.file.n_bytes)
+            self.shown = max(self.shown, min(self.done + ahead.n_bytes(self.done), self.file.n_bytes))
+            self.progress.moved(self.shown, self.file.n_bytes)
 
     def _check_answer(self, answer: httpx2.Response) -> int:
         """Where in the file the answer begins. Raises for one that is not the file's."""

@@ -192,6 +192,7 @@ class Hub:
         self.errors: list[BaseException] = []
         self.closing = threading.Event()
         self.pace = _Pace(rate)
+        self.rate_each: float | None = None  # of each connection, in place of the line they share
         self._repos: dict[str, Repo] = {}
         self._signed: dict[str, _Signed] = {}
         self._faults: dict[tuple[str, str], Iterator[Attempt]] = {}
@@ -589,7 +590,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send_bytes(self, answer: Answer, source: BinaryIO | bytes, start: int, stop: int, entry: _Entry) -> None:
         """Counted before they go, so that a client that has them all finds them counted."""
-        pace = self.server.hub.pace if self.server.origin == "cdn" else _Pace()
+        hub = self.server.hub
+        pace = (_Pace(hub.rate_each) if hub.rate_each else hub.pace) if self.server.origin == "cdn" else _Pace()
         pace.begin()
         while start < stop:
             n_bytes = min(pace.block, stop - start)

@@ -1,12 +1,13 @@
-"""A download in a process of its own, for the tests that kill it: `fetch.py ENDPOINT CACHE REPO FILE`.
+"""A download in a process of its own, for the tests that kill it: `fetch.py ENDPOINT CACHE REPO FILE [one]`.
 
-Prints the path, and the most memory that it ever held.
+`one`: over one connection, however large the file. Prints the path, and the most memory that it ever held.
 """
 
 from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from llamachat.models.download import Downloader
@@ -33,9 +34,11 @@ def say(text: str) -> None:
 
 
 def main() -> None:
-    endpoint, cache, repo, file = sys.argv[1:]
+    endpoint, cache, repo, file, *options = sys.argv[1:]
     hub = Hub(endpoint, None, Path(cache))
     downloader = Downloader(hub, Path(cache).with_name("joined"), Silent(), pause=0.05, patience=5)
+    if "one" in options:
+        downloader.ahead = replace(downloader.ahead, threshold=1 << 62)
     say(str(downloader.fetch(downloader.look_up(repo, file))))
     status = Path("/proc/self/status")
     if status.exists():
