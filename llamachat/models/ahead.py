@@ -10,14 +10,13 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llamachat.errors import LlamachatError
 from llamachat.models.hub import Hub, RemoteFile
-from llamachat.models.wire import network_errors
+from llamachat.models.wire import TooManyRequests, network_errors
 
 if TYPE_CHECKING:
     import httpx2
@@ -56,6 +55,7 @@ class Ahead:
     _allowed: int = 0  # connections at once
     _next: int = 0
     _window: int = 0  # the first segment that is too far ahead
+    _refusal: TooManyRequests | None = None
     _ended: threading.Event = field(default_factory=threading.Event)
     _change: threading.Condition = field(default_factory=threading.Condition)
     _rate_of_one: float = 0.0  # bytes/s, once measured
@@ -80,19 +80,24 @@ class Ahead:
             self._rate_of_one = n_bytes / max(seconds, 1e-6)
             self._start(done)
 
-    def take(self, done: int) -> Path | None:
-        """The segment that begins here, as far as it was fetched; None if there is nothing of it."""
-        index, is_begin = divmod(done, self.plan.segment)
-        if is_begin:
-            return None
+    def take(self, done: int, tick: Callable[[], None]) -> tuple[Path, int] | None:
+        """The segment that `done` lies in, as far as it was fetched, and the bytes before `done`; None without more.
+
+        Waits while a connection is on it, and calls `tick` meanwhile. Raises TooManyRequests when one was told to wait.
+        """
+        index, skip = divmod(done, self.plan.segment)
         with self._change:
             self._window = index + 2 * self.plan.n_connections
             self._change.notify_all()
             while self.is_running and (index in self._busy or index >= self._next):
                 self._change.wait(timeout=0.2)
-        side = self._side(index)
+                tick()
+        if self._refusal is not None:
+            refusal, self._refusal = self._refusal, None
+            raise refusal
         self._judge(done)
-        return side if side.exists() else None
+        side = self._side(index)
+        return (side, skip) if side.exists() and side.stat().st_size > skip else None
 
     def n_bytes(self, done: int) -> int:
         """Bytes that are here of what comes after `done`."""
@@ -134,7 +139,7 @@ class Ahead:
 
     def _work(self) -> None:
         """Segment after segment, until there are none, or until this or another connection has trouble."""
-        with suppress(LlamachatError, OSError):
+        try:
             while (index := self._claim()) is not None:
                 is_whole = False
                 try:
@@ -145,6 +150,10 @@ class Ahead:
                     with self._change:
                         self._busy.discard(index)
                         self._change.notify_all()
+        except TooManyRequests as error:
+            self._refusal = error
+        except Exception:  # the boundary of this thread: the main connection meets the same trouble, and says it
+            self._ended.set()
 
     def _claim(self) -> int | None:
         """The next segment for this connection, when it is not too far ahead; None at the end."""
@@ -171,6 +180,7 @@ class Ahead:
                 network_errors(self.hub.proxies, url, self.patience),
                 self.client.stream("GET", url, headers=headers) as answer,
             ):
+                self.hub.check(answer, self.file.repo, self.file.file)
                 expected = f"bytes {position}-{end - 1}/{self.file.n_bytes}"
                 if answer.status_code != 206 or answer.headers.get("content-range") != expected:
                     return False

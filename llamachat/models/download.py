@@ -135,7 +135,8 @@ class Downloader:
 
     def _make_room(self, partial: Path, n_bytes: int) -> None:
         partial.parent.mkdir(parents=True, exist_ok=True)
-        check_room(partial.parent, n_bytes - size_of(partial))
+        ahead = sum(size_of(segment) for segment in partial.parent.glob(f"{partial.name}.*"))
+        check_room(partial.parent, n_bytes - size_of(partial) - ahead)
 
     def _transfer(self, file: RemoteFile, partial: Path, offset: int) -> None:
         """The bytes of one file behind `offset`. A failure leaves what goes on later, or nothing."""

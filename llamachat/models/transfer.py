@@ -153,8 +153,8 @@ class Transfer:
         while self.done < self.file.n_bytes:
             before, began = self.done, time.monotonic()
             try:
-                if side := ahead.take(self.done):
-                    self._append(side, out, digest, ahead)
+                if found := ahead.take(self.done, lambda: self._tell(ahead)):
+                    self._append(*found, out, digest, ahead)
                 else:
                     self._attempt(client, out, digest, ahead)
                     ahead.saw(self.done - before, time.monotonic() - began, self.done)
@@ -165,11 +165,14 @@ class Transfer:
                 if self.done - before < _ENOUGH:
                     self._wait(failures, error)
 
-    def _append(self, side: Path, out: BinaryIO, digest: Digest, ahead: Ahead) -> None:
-        """A segment that was fetched ahead, or the beginning of one."""
+    def _append(self, side: Path, skip: int, out: BinaryIO, digest: Digest, ahead: Ahead) -> None:
+        """A segment that was fetched ahead, or the beginning of one; `skip` bytes of it are here."""
+        left = min(self.ahead.segment - skip, self.file.n_bytes - self.done)
         with side.open("rb") as there:
-            while block := there.read(_REREAD):
-                self._keep(block[: self.file.n_bytes - self.done], out, digest, ahead)
+            there.seek(skip)
+            while left and (block := there.read(min(left, _REREAD))):
+                left -= len(block)
+                self._keep(block, out, digest, ahead)
         out.flush()
         side.unlink()
 
@@ -211,6 +214,10 @@ class Transfer:
         out.write(block)
         digest.update(block)
         self.done += len(block)
+        self._tell(ahead)
+
+    def _tell(self, ahead: Ahead) -> None:
+        """News of how far it is, now and then: with what is here of later segments, and never less than before."""
         if self.done == self.file.n_bytes or time.monotonic() - self.told > _BETWEEN_NEWS:
             self.told = time.monotonic()
             self.shown = max(self.shown, min(self.done + ahead.n_bytes(self.done), self.file.n_bytes))

@@ -6,6 +6,7 @@ import hashlib
 import random
 import time
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from llamachat.errors import DownloadError
 from llamachat.models.ahead import Plan
 from llamachat.models.hub import Hub as Client
 from llamachat.models.transfer import Transfer
-from tests.hub import Drop, Flip, Hub, IgnoreRange, Reset, Stall, Status, WrongRange
+from tests.hub import Drop, Flip, Hub, IgnoreRange, Reset, Stall, Status, TooManyRequests, WrongRange
 
 MiB = 1 << 20
 DATA = random.Random(7).randbytes(16 * MiB)
@@ -27,9 +28,12 @@ class Told:
     moves: list[int] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     stop_at: int | None = None
+    pauses: list[float] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
 
     def moved(self, done: int, total: int) -> None:
         self.moves.append(done)
+        self.times.append(time.monotonic())
         if self.stop_at is not None and done >= self.stop_at:
             raise KeyboardInterrupt
 
@@ -40,6 +44,8 @@ class Told:
         self.notes.append(text)
 
     def pause(self, seconds: float, why: str) -> None:
+        if seconds > 1:
+            self.pauses.append(seconds)
         time.sleep(min(seconds, 0.02))
 
 
@@ -108,7 +114,7 @@ def test_whatever_happens_to_one_connection_the_file_is_right(hub, transfer, tmp
 
 
 def test_a_flipped_byte_is_noticed_and_all_is_fetched_once_more(hub, transfer, tmp_path):
-    hub.fail("model.gguf", None, None, Flip(3 * MiB + 5), Flip(4 * MiB + 5), Flip(5 * MiB + 5), Flip(2 * MiB + 5))
+    hub.fail("model.gguf", *[Flip(9 * MiB + 5)] * 12)  # of the fifteen answers that the file takes at first
     told = Told()
     transfer(told).run()
     assert_right(tmp_path)
@@ -140,6 +146,38 @@ def test_ctrl_c_leaves_what_the_next_run_uses(hub, transfer, tmp_path):
     transfer().run()
     assert_right(tmp_path)
     assert hub.bytes_sent("model.gguf") <= 1.15 * len(DATA)
+
+
+def test_a_segment_that_a_kill_left_half_taken_is_used_from_where_it_is(hub, transfer, tmp_path):
+    run = transfer()
+    (tmp_path / "partial").write_bytes(DATA[: 2 * MiB + 1000])
+    (tmp_path / f"partial.{SHA256[:8]}.{2 * MiB}").write_bytes(DATA[2 * MiB : 3 * MiB])
+    run.run()
+    assert_right(tmp_path)
+    assert hub.bytes_sent("model.gguf") <= len(DATA) - 3 * MiB + 200_000
+
+
+def test_a_segment_that_is_too_long_is_used_as_far_as_it_goes(hub, transfer, tmp_path):
+    (tmp_path / f"partial.{SHA256[:8]}.0").write_bytes(DATA[: 2 * MiB])
+    transfer().run()
+    assert_right(tmp_path)
+
+
+def test_a_429_to_one_connection_is_waited_for_once(hub, transfer, tmp_path):
+    hub.rate_each = 20e6
+    hub.fail("model.gguf", None, None, TooManyRequests(retry_after=7))
+    told = Told()
+    transfer(told).run()
+    assert_right(tmp_path)
+    assert told.pauses == [7]
+
+
+def test_there_is_news_while_segments_come_slowly(hub, transfer, tmp_path):
+    hub.rate_each = 1.5e6
+    told = Told(stop_at=12 * MiB)
+    with pytest.raises(KeyboardInterrupt):
+        transfer(told).run()
+    assert max(after - before for before, after in pairwise(told.times)) < 1.0
 
 
 def test_without_room_for_the_segments_it_is_one_connection(hub, transfer, tmp_path, monkeypatch):
