@@ -9,6 +9,7 @@ import typer
 from llamachat import config, presets, settings
 from llamachat.choices import Choice, Origin
 from llamachat.cli import app, editor
+from llamachat.cli.app import Json
 from llamachat.cli.assemble import choose
 from llamachat.cli.output import write_json, write_table, write_text
 from llamachat.environment import Environment
@@ -17,7 +18,6 @@ from llamachat.settings import Group, Kind, Value
 
 _app = app.new("The configuration: what llamachat uses unless told otherwise.")
 _Key = Annotated[str, typer.Argument(help="A name that `config list` shows.", show_default=False)]
-_Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 _JSON = app.parameter("json", bool, False, typer.Option("--json", help="As JSON."))
 
 
@@ -27,7 +27,7 @@ def run(arguments: list[str], environment: Environment) -> None:
 
 
 @_app.callback(invoke_without_command=True)
-def _default(context: typer.Context, json: _Json = False) -> None:
+def _default(context: typer.Context, json: Json = False) -> None:
     if context.invoked_subcommand is None:
         list_(context=context, json=json)
 
@@ -48,7 +48,7 @@ def list_(**given: Any) -> None:
 
 
 @_app.command()
-def get(context: typer.Context, key: _Key, json: _Json = False) -> None:
+def get(context: typer.Context, key: _Key, json: Json = False) -> None:
     """The value in force of one setting; an empty line where it is left to the model and the machine."""
     environment: Environment = context.obj
     choice = choose({}, {}, environment).find(settings.find(key).key)

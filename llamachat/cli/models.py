@@ -13,6 +13,7 @@ import msgspec
 import typer
 
 from llamachat.cli import app
+from llamachat.cli.app import Json, Yes
 from llamachat.cli.assemble import choose, make_library
 from llamachat.cli.card import card_of, in_words, installed_as_json, paths_of
 from llamachat.cli.confirm import confirm
@@ -32,9 +33,7 @@ from llamachat.models.sources import Found
 
 _app = app.new("Models: those that are here, and those that could be.")
 _Name = Annotated[str, typer.Argument(help="A name that `models list` shows, or a path.", show_default=False)]
-_Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 _Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")]
-_Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
 
 
 def run(arguments: list[str], environment: Environment) -> None:
@@ -43,13 +42,13 @@ def run(arguments: list[str], environment: Environment) -> None:
 
 
 @_app.callback(invoke_without_command=True)
-def _default(context: typer.Context, json: _Json = False) -> None:
+def _default(context: typer.Context, json: Json = False) -> None:
     if context.invoked_subcommand is None:
         list_(context, json=json)
 
 
 @_app.command("list")
-def list_(context: typer.Context, json: _Json = False) -> None:
+def list_(context: typer.Context, json: Json = False) -> None:
     """The models on this machine; the one that is used where none is named is marked."""
     environment, library = _open(context)
     models = library.installed()
@@ -80,7 +79,7 @@ def use(context: typer.Context, name: _Name) -> None:
 
 
 @_app.command()
-def show(context: typer.Context, name: _Name, json: _Json = False) -> None:
+def show(context: typer.Context, name: _Name, json: Json = False) -> None:
     """A model's card in brief: what it is, what it was trained on, what it may be used for."""
     environment, library = _open(context)
     card = card_of(name, library, environment)
@@ -93,7 +92,7 @@ def show(context: typer.Context, name: _Name, json: _Json = False) -> None:
 
 
 @_app.command()
-def recommend(context: typer.Context, json: _Json = False) -> None:
+def recommend(context: typer.Context, json: Json = False) -> None:
     """Which models fit this machine, and how fast they would be."""
     environment, library = _open(context)
     machine = memory.look(library.hub.cache).measured()
@@ -107,7 +106,7 @@ def recommend(context: typer.Context, json: _Json = False) -> None:
 
 
 @_app.command()
-def remove(context: typer.Context, name: _Name, yes: _Yes = False) -> None:
+def remove(context: typer.Context, name: _Name, yes: Yes = False) -> None:
     """Remove one model's file. One that was taken in from another program is only forgotten."""
     environment, library = _open(context)
     model = _the_one(library.matching(name, Path()))
@@ -123,7 +122,7 @@ def remove(context: typer.Context, name: _Name, yes: _Yes = False) -> None:
 
 
 @_app.command()
-def verify(context: typer.Context, name: _Name, json: _Json = False, quiet: _Quiet = False) -> None:
+def verify(context: typer.Context, name: _Name, json: Json = False, quiet: _Quiet = False) -> None:
     """Read a model's file again: its sha256, its header, and for a Llama 2 the tokens it makes of known dialogs."""
     environment, library = _open(context)
     model = library.matching(name, Path())[0]
@@ -148,7 +147,7 @@ def import_(
     folders: Annotated[
         list[Path] | None, typer.Argument(help="Files or folders; without any, where other programs keep theirs.")
     ] = None,
-    json: _Json = False,
+    json: Json = False,
 ) -> None:
     """Take in GGUF files that Ollama, LM Studio, llama.cpp or GPT4All hold, or a folder of yours. Nothing is copied."""
     environment, library = _open(context)

@@ -9,6 +9,7 @@ import typer
 
 from llamachat import preset as preset_file
 from llamachat.cli import app, editor
+from llamachat.cli.app import Json, Yes
 from llamachat.cli.confirm import confirm
 from llamachat.cli.output import write_json, write_table, write_text
 from llamachat.cli.prompt import piped_text
@@ -21,7 +22,6 @@ from llamachat.settings import check_text
 
 _app = app.new("Presets: system prompts and settings under a name.")
 _Name = Annotated[str, typer.Argument(help="The preset's name.", show_default=False)]
-_Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
 def run(arguments: list[str], environment: Environment) -> None:
@@ -30,13 +30,13 @@ def run(arguments: list[str], environment: Environment) -> None:
 
 
 @_app.callback(invoke_without_command=True)
-def _default(context: typer.Context, json: _Json = False) -> None:
+def _default(context: typer.Context, json: Json = False) -> None:
     if context.invoked_subcommand is None:
         list_(context, json=json)
 
 
 @_app.command("list")
-def list_(context: typer.Context, json: _Json = False) -> None:
+def list_(context: typer.Context, json: Json = False) -> None:
     """Every preset, yours and those that came with llamachat."""
     environment, shelf = _open(context)
     found = shelf.all()
@@ -47,7 +47,7 @@ def list_(context: typer.Context, json: _Json = False) -> None:
 
 
 @_app.command()
-def show(context: typer.Context, name: _Name, json: _Json = False) -> None:
+def show(context: typer.Context, name: _Name, json: Json = False) -> None:
     """A preset's file."""
     environment, shelf = _open(context)
     if json:
@@ -103,7 +103,7 @@ def edit(context: typer.Context, name: _Name) -> None:
 def remove(
     context: typer.Context,
     name: _Name,
-    yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Remove a preset of yours."""
     environment, shelf = _open(context)

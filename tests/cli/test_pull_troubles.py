@@ -14,7 +14,7 @@ import pytest
 from tests.hub import Stall
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT cannot be sent to one process on Windows")
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_ctrl_c_is_130_and_says_that_what_came_is_kept(hub, tmp_path, options):
     hub.fail("llama-2-7b-chat.Q4_0.gguf", Stall(at=1000), always=True)

@@ -667,7 +667,7 @@ def test_when_one_process_is_killed_the_one_that_waits_goes_on_from_there(desk):
     assert desk.hub.bytes_sent("model.gguf") < 1.1 * len(DATA) + (256 << 10)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is read from /proc, which Linux alone has")
 def test_kill_9_at_random_moments_costs_less_than_a_tenth_and_memory_stays_small(desk, tmp_path):
     size = 60_000_000
     desk.hub.add("o/n", {"model.gguf": pseudo_random_file(tmp_path / "model.gguf", size)})

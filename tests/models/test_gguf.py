@@ -155,7 +155,7 @@ def test_what_is_no_file_is_refused(file, tmp_path, name):
     (tmp_path / "folder").mkdir()
     if name == "pipe":
         if sys.platform == "win32":
-            pytest.skip("no named pipes in its file system")
+            pytest.skip("Windows has no named pipes in its file system")
         os.mkfifo(tmp_path / name)
     for read in (check, read_header):
         with pytest.raises(ModelError) as caught:
@@ -164,7 +164,7 @@ def test_what_is_no_file_is_refused(file, tmp_path, name):
         assert str(caught.value).isprintable()
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="may read everything")
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root, and chmod on Windows, leave a file readable")
 def test_a_file_without_permission_is_refused(file):
     path = file(valid())
     path.chmod(0)
