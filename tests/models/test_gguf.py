@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import random
@@ -164,10 +165,13 @@ def test_what_is_no_file_is_refused(file, tmp_path, name):
         assert str(caught.value).isprintable()
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root, and chmod on Windows, leave a file readable")
-def test_a_file_without_permission_is_refused(file):
+def test_a_file_without_permission_is_refused(file, monkeypatch):
     path = file(valid())
-    path.chmod(0)
+
+    def refuse(self: Path, *_: object) -> None:  # as the system does to everybody but root
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "open", refuse)
     assert "cannot be read: Permission denied" in refusal(path).message
 
 
