@@ -1,8 +1,13 @@
-"""A conversation: a system prompt and the turns so far, each with how it ended."""
+"""A conversation: a system prompt and a tree of turns, each with how it ended.
+
+One turn, the leaf, is where the conversation stands: it and the turns above it are what the model sees. Asking
+again or editing an earlier message starts another branch; what was said on the old one stays in the tree.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from llamachat.types import FinishReason, Message, Role
@@ -24,63 +29,107 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One message and its state."""
+    """One message, its state, and the turn it follows: None for the first."""
 
+    number: int
+    parent: int | None
     message: Message
     state: State = State.COMPLETE
 
 
-@dataclass(slots=True)
 class Conversation:
-    """The turns in order, user and assistant by turns. Only `chat/turn.py` adds to it."""
+    """User and assistant by turns. Only `chat/turn.py` adds to it; anyone may move in it."""
 
-    system: str | None = None
-    turns: list[Turn] = field(default_factory=list)
+    def __init__(self, system: str | None = None) -> None:
+        self.system = system
+        self.leaf: int | None = None
+        self._turns: dict[int, Turn] = {}
+        self._next = 0
 
     @classmethod
     def of(cls, messages: tuple[Message, ...]) -> Conversation:
         """A conversation from a whole list of messages; a leading system message is its system prompt."""
-        if messages and messages[0].role is Role.SYSTEM:
-            return cls(messages[0].content, [Turn(message) for message in messages[1:]])
-        return cls(None, [Turn(message) for message in messages])
+        has_system = bool(messages) and messages[0].role is Role.SYSTEM
+        conversation = cls(messages[0].content if has_system else None)
+        for message in messages[has_system:]:
+            conversation.add(message)
+        return conversation
+
+    @classmethod
+    def restore(cls, system: str | None, turns: Iterable[Turn], leaf: int | None) -> Conversation:
+        """A conversation from its whole tree; new turns get numbers above those that are there."""
+        conversation = cls(system)
+        conversation._turns = {turn.number: turn for turn in turns}
+        conversation._next = max(conversation._turns, default=-1) + 1
+        conversation.move(leaf)
+        return conversation
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """From the first turn to the leaf."""
+        return tuple(self._path())[::-1]
+
+    @property
+    def last(self) -> Turn | None:
+        """Where the conversation stands."""
+        return None if self.leaf is None else self._turns[self.leaf]
+
+    @property
+    def questions(self) -> tuple[Turn, ...]:
+        """The user's turns."""
+        return tuple(turn for turn in self.turns if turn.message.role is Role.USER)
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether the last word is the assistant's."""
+        return self.last is not None and self.last.message.role is Role.ASSISTANT
+
+    @property
+    def answer(self) -> Message | None:
+        """The last message, if a model generated it."""
+        return self.last.message if self.last and self.last.message.generated else None
 
     def messages(self) -> tuple[Message, ...]:
         """What the model is to see."""
         head = () if self.system is None else (Message(Role.SYSTEM, self.system),)
         return (*head, *(turn.message for turn in self.turns))
 
-    @property
-    def last_user_text(self) -> str | None:
-        users = [turn.message.content for turn in self.turns if turn.message.role is Role.USER]
-        return users[-1] if users else None
-
-    @property
-    def has_answer(self) -> bool:
-        """Whether the last word is the assistant's."""
-        return bool(self.turns) and self.turns[-1].message.role is Role.ASSISTANT
-
-    @property
-    def answer(self) -> Message | None:
-        """The last message, if a model generated it."""
-        last = self.turns[-1].message if self.turns else None
-        return last if last and last.generated else None
+    def move(self, leaf: int | None) -> None:
+        """Let the conversation stand at this turn; None is before the first."""
+        assert leaf is None or leaf in self._turns
+        self.leaf = leaf
 
     def add(self, message: Message, state: State = State.COMPLETE) -> None:
-        self.turns.append(Turn(message, state))
+        self._turns[self._next] = Turn(self._next, self.leaf, message, state)
+        self.leaf = self._next
+        self._next += 1
 
     def grow_answer(self, text: str) -> None:
         """Append to the answer that is streaming."""
-        last = self.turns[-1]
-        self.turns[-1] = replace(last, message=replace(last.message, content=last.message.content + text))
+        last = self._leaf_turn()
+        self._put(replace(last, message=replace(last.message, content=last.message.content + text)))
 
     def end_answer(self, message: Message, state: State) -> None:
-        self.turns[-1] = Turn(message, state)
+        self._put(replace(self._leaf_turn(), message=message, state=state))
 
-    def drop_answer(self) -> None:
-        """Take the last answer away, for another in its place."""
-        if self.has_answer:
-            self.turns.pop()
+    def take_back(self) -> Message:
+        """Remove the leaf, which nothing follows: it was never answered, or never said anything."""
+        last = self._leaf_turn()
+        del self._turns[last.number]
+        self.leaf = last.parent
+        return last.message
 
-    def drop_question(self) -> str:
-        """Take the last message, a user's, away and return its text."""
-        return self.turns.pop().message.content
+    def _path(self) -> Iterator[Turn]:
+        """From the leaf up."""
+        number = self.leaf
+        while number is not None:
+            turn = self._turns[number]
+            yield turn
+            number = turn.parent
+
+    def _leaf_turn(self) -> Turn:
+        assert self.leaf is not None
+        return self._turns[self.leaf]
+
+    def _put(self, turn: Turn) -> None:
+        self._turns[turn.number] = turn

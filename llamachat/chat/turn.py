@@ -12,7 +12,7 @@ from llamachat.chat.conversation import Conversation, State
 from llamachat.choices import Choices
 from llamachat.engine.base import Delta, Engine, Event, Finished, Notice, Request
 from llamachat.errors import EngineDied
-from llamachat.types import Message, Role, Sampling
+from llamachat.types import AnswerTokens, Message, Role, Sampling
 
 _SAMPLERS = tuple(field.name for field in fields(Sampling) if field.name != "logit_bias")
 
@@ -63,11 +63,21 @@ def answer(conversation: Conversation, engine: Engine, settings: Settings) -> It
     Ctrl-C before the first word), the conversation is left ending with the user's message.
     """
     request = settings.request(conversation.messages())
-    conversation.add(Message(Role.ASSISTANT, "", generated=True), State.STREAMING)
+    nothing = Message(Role.ASSISTANT, "", generated=True)
+    conversation.add(nothing, State.STREAMING)
     try:
-        yield from _stream(conversation, engine.reply(request))
+        yield from _stream(conversation, engine.reply(request), nothing)
     finally:
         _settle(conversation)
+
+
+def continue_answer(conversation: Conversation, engine: Engine, settings: Settings) -> Iterator[Event]:
+    """Take up the last answer where it breaks off; it grows in its place, and keeps its token ids.
+
+    When nothing more comes, the answer is as it was before; with the state it had, unless the model says that it is
+    at its end.
+    """
+    return _go_on(conversation, engine.reply(settings.request(conversation.messages(), open_answer=True)))
 
 
 def answer_despite_crash(conversation: Conversation, engine: Engine, settings: Settings) -> Iterator[Event]:
@@ -82,11 +92,11 @@ def answer_despite_crash(conversation: Conversation, engine: Engine, settings: S
             raise
         yield Notice(f"{error.message} It was started again, and the answer goes on.")
         if settings.seed is None:
-            events = engine.reply(settings.request(conversation.messages(), open_answer=True))
+            yield from continue_answer(conversation, engine, settings)
         else:  # the same seed says the same once more: skip what was said
             said = conversation.turns[-1].message.content
-            events = _beyond(said, engine.reply(settings.request(conversation.messages()[:-1])))
-        yield from _stream(conversation, events)
+            again = engine.reply(settings.request(conversation.messages()[:-1]))
+            yield from _go_on(conversation, _beyond(said, again))
 
 
 def _beyond(said: str, events: Iterator[Event]) -> Iterator[Event]:
@@ -101,23 +111,43 @@ def _beyond(said: str, events: Iterator[Event]) -> Iterator[Event]:
             yield event
 
 
-def _stream(conversation: Conversation, events: Iterator[Event]) -> Iterator[Event]:
-    """Write the answer into the conversation while its events pass by."""
-    before = conversation.turns[-1].message
+def _go_on(conversation: Conversation, events: Iterator[Event]) -> Iterator[Event]:
+    """Stream more of the last answer."""
+    before = conversation.turns[-1]
+    conversation.end_answer(replace(before.message, tokens=None), State.STREAMING)  # they are not the longer text's
+    try:
+        yield from _stream(conversation, events, before.message)
+    finally:
+        last = conversation.turns[-1]
+        if last.message.content == before.message.content:
+            conversation.end_answer(before.message, last.state if last.state is State.COMPLETE else before.state)
+        _settle(conversation)
+
+
+def _stream(conversation: Conversation, events: Iterator[Event], before: Message) -> Iterator[Event]:
+    """Write the answer into the conversation while its events pass by. `before` is what there is of it."""
     for event in events:
         if isinstance(event, Delta):
             conversation.grow_answer(event.text)
         elif isinstance(event, Finished):
-            tokens = event.tokens if not before.content else None
-            message = replace(conversation.turns[-1].message, tokens=tokens)
+            message = replace(conversation.turns[-1].message, tokens=_joined(before, event.tokens))
             conversation.end_answer(message, State.of(event.reason))
         yield event
+
+
+def _joined(before: Message, more: AnswerTokens | None) -> AnswerTokens | None:
+    """The token ids of an answer that was continued; None where some are not known, or of another vocabulary."""
+    if more is None or not before.content:
+        return more
+    if before.tokens is None or before.tokens.vocabulary != more.vocabulary:
+        return None
+    return AnswerTokens(more.vocabulary, before.tokens.ids + more.ids)
 
 
 def _settle(conversation: Conversation) -> None:
     """After an error: mark what came. After nothing: as if no answer had begun."""
     last = conversation.turns[-1]
     if not last.message.content and last.state is not State.COMPLETE:
-        conversation.drop_answer()
+        conversation.take_back()
     elif last.state is State.STREAMING:
         conversation.end_answer(last.message, State.ERROR)

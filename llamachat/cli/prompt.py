@@ -5,10 +5,10 @@ from __future__ import annotations
 import codecs
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 
+from llamachat.chat.document import decode, read_limited
 from llamachat.choices import Choices, Origin
 from llamachat.cli.options import ChatOptions
 from llamachat.environment import Environment
@@ -85,7 +85,7 @@ def _asked_for(options: ChatOptions, choices: Choices) -> str | None:
 
 def piped_text(environment: Environment) -> str:
     """All of the piped input; nothing where there is a terminal instead. Raises UsageError for what is no text."""
-    return "" if environment.stdin_is_terminal else _decode(_piped(environment), "the piped input")
+    return "" if environment.stdin_is_terminal else decode(_piped(environment), "the piped input")
 
 
 def _with_system(system: str | None, messages: tuple[Message, ...]) -> tuple[Message, ...]:
@@ -103,38 +103,19 @@ def _read_file(path: Path) -> str:
         raise UsageError(f"{path} is a folder.", "-f takes a text file.") from error
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.", "Check the path given with -f.") from error
-    return _decode(data, f"the file {path}").rstrip("\n")
+    return decode(data, f"the file {path}").rstrip("\n")
 
 
 def _bytes_of(path: Path) -> bytes:
     with path.open("rb") as file:
-        return _limited(file, f"the file {path}")
+        return read_limited(file, f"the file {path}", _MOST_BYTES)
 
 
 def _piped(environment: Environment) -> bytes:
     try:
-        return _limited(environment.stdin, "the piped input")
+        return read_limited(environment.stdin, "the piped input", _MOST_BYTES)
     except OSError as error:
         raise UsageError(f"the piped input cannot be read: {error.strerror}.", "Pipe text in, or none.") from error
-
-
-def _limited(file: BinaryIO, source: str) -> bytes:
-    """All there is, but no more than any context could hold: a device may never end."""
-    data = file.read(_MOST_BYTES + 1)
-    if len(data) > _MOST_BYTES:
-        raise UsageError(f"{source} is larger than {_MOST_BYTES >> 20} MiB.", "No model's context holds so much.")
-    return data
-
-
-def _decode(data: bytes, source: str) -> str:
-    """Text of a file or pipe. Binary is an error: NUL, or bytes that are no UTF-8."""
-    position = data.find(b"\0")
-    if position < 0:
-        try:
-            return data.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            position = error.start
-    raise UsageError(f"{source} is binary (byte {position:,} is not UTF-8 text).", "llamachat reads UTF-8 text.")
 
 
 def _check_text(text: str, source: str) -> str:

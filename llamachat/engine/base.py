@@ -1,7 +1,7 @@
 """What an engine is to the rest of the program: messages in, events out.
 
-`process` runs one in a child process; a remote server can be another. Nothing above this line sees a
-token id, but for `AnswerTokens`, which it hands back unopened.
+`process` runs one in a child process; a remote server can be another. Nothing above this line computes with
+token ids: `AnswerTokens` are handed back unopened, `Token`s are there to be shown.
 """
 
 from __future__ import annotations
@@ -78,12 +78,26 @@ Event = Loading | Reading | Delta | Notice | Finished
 
 
 @dataclass(frozen=True, slots=True)
+class Token:
+    """One token and its text: U+FFFD where it is only a part of a character, a control token spelled out."""
+
+    id: int
+    text: str
+    is_control: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Rendered:
-    """A prompt as the model would get it: as text with control tokens spelled out, and as token ids."""
+    """A prompt as the model would get it: as text with control tokens spelled out, and token by token."""
 
     text: str
-    tokens: tuple[int, ...]
+    pieces: tuple[Token, ...]
     context: ContextUse
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        """The token ids."""
+        return tuple(piece.id for piece in self.pieces)
 
 
 class Engine(Protocol):
@@ -122,6 +136,14 @@ class Engine(Protocol):
 
     def render(self, request: Request) -> Rendered:
         """The prompt of a request, after all the checks of a real one; nothing is evaluated."""
+        ...
+
+    def tokens(self, text: str) -> tuple[Token, ...]:
+        """A user's text as the model sees it: nothing in it becomes a control token."""
+        ...
+
+    def count(self, text: str) -> int:
+        """How many tokens `tokens` would give."""
         ...
 
     def prefill(self, messages: tuple[Message, ...]) -> None:

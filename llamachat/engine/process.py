@@ -16,10 +16,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
-from llamachat.engine.base import Delta, Event, Finished, Loading, Notice, Reading, Rendered, Request
+from llamachat.engine.base import Delta, Event, Finished, Loading, Notice, Reading, Rendered, Request, Token
 from llamachat.engine.ladder import Ladder
 from llamachat.engine.launch import WORKER
 from llamachat.engine.protocol import (
@@ -34,10 +35,12 @@ from llamachat.engine.protocol import (
     RenderDone,
     Reply,
     TextDelta,
+    Tokenize,
+    TokenizeDone,
     error_of,
 )
 from llamachat.engine.supervisor import Died, Item, Recipe, Supervisor
-from llamachat.errors import EngineDied, Interrupted, LlamachatError
+from llamachat.errors import Interrupted, LlamachatError
 from llamachat.types import ContextUse, FinishReason, LoadOptions, Message, ModelInfo, Sampling, Timings, Usage
 
 _PATIENCE = 2.0  # seconds for a cancelled request to end before the engine is killed
@@ -50,6 +53,7 @@ class _Interrupt:
 
 
 _MakeFrame = Callable[[ModelInfo], Frame | None]
+_AnswerT = TypeVar("_AnswerT", RenderDone, TokenizeDone)
 
 
 class EngineProcess:
@@ -113,12 +117,15 @@ class EngineProcess:
                     yield self._finished(item, seed)
 
     def render(self, request: Request) -> Rendered:
-        number = next(self._ids)
-        frame = Render(number, request.messages, request.open_answer, request.raw_tags)
-        for item in self._converse(number, lambda _: frame):
-            if isinstance(item, RenderDone):
-                return Rendered(item.text, item.tokens, item.context)
-        raise EngineDied("the engine ended before it answered.")
+        frame = Render(next(self._ids), request.messages, request.open_answer, request.raw_tags)
+        done = self._ask(frame, RenderDone)
+        return Rendered(done.text, done.pieces, done.context)
+
+    def tokens(self, text: str) -> tuple[Token, ...]:
+        return self._ask(Tokenize(next(self._ids), text, only_count=False), TokenizeDone).pieces
+
+    def count(self, text: str) -> int:
+        return self._ask(Tokenize(next(self._ids), text, only_count=True), TokenizeDone).n_tokens
 
     def prefill(self, messages: tuple[Message, ...]) -> None:
         if self._supervisor and self._supervisor.info:
@@ -138,6 +145,13 @@ class EngineProcess:
     def close(self) -> None:
         if self._supervisor:
             self._supervisor.close()
+
+    def _ask(self, frame: Render | Tokenize, answer: type[_AnswerT]) -> _AnswerT:
+        """Send a request that one frame answers. Raises Interrupted after Ctrl-C, and what `_converse` does."""
+        for item in self._converse(frame.id, lambda _: frame):
+            if isinstance(item, answer):
+                return item
+        raise Interrupted("interrupted before the engine had answered.")
 
     def _running(self) -> Supervisor:
         """The supervisor, a new one if the last has given up: what failed may have been mended since.
@@ -196,7 +210,7 @@ class EngineProcess:
                 case Frame() if getattr(item, "id", None) == number:
                     said = said or isinstance(item, TextDelta)
                     yield item
-                    if isinstance(item, Done | RenderDone):
+                    if isinstance(item, Done | RenderDone | TokenizeDone):
                         return
 
     def _pending_notices(self) -> Iterator[Notice]:

@@ -8,10 +8,10 @@ A frame on the wire is a header and a body:
     4 bytes   length of the body, little-endian
     ...       the body, MessagePack: a map with the fields below and "type", the frame's name
 
-Down (llamachat to engine): Load once, then Reply, Render or Prefill, each with an `id` of its own, and
-Cancel with the id of one. Up: Hello at start, LoadProgress and Loaded (or Failed with id 0), then for each
-request its PrefillProgress, TextDelta and one of Done, RenderDone, PrefillDone or Failed. Requests are
-handled in order; one that follows a Prefill ends it. The end of the pipe ends the engine.
+Down (llamachat to engine): Load once, then Reply, Render, Tokenize or Prefill, each with an `id` of its own,
+and Cancel with the id of one. Up: Hello at start, LoadProgress and Loaded (or Failed with id 0), then for each
+request its PrefillProgress, TextDelta and one of Done, RenderDone, TokenizeDone, PrefillDone or Failed. Requests
+are handled in order; one that follows a Prefill ends it. The end of the pipe ends the engine.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from llamachat.engine.base import Token
 from llamachat.errors import (
     ContextOverflow,
     EngineDied,
@@ -88,6 +89,14 @@ class Render(Frame, frozen=True):
     raw_tags: bool
 
 
+class Tokenize(Frame, frozen=True):
+    """Show the tokens of a text, or only count them."""
+
+    id: Id
+    text: str
+    only_count: bool
+
+
 class Prefill(Frame, frozen=True):
     """Evaluate the prompt of these messages ahead of a Reply."""
 
@@ -151,12 +160,20 @@ class Done(Frame, frozen=True):
 
 
 class RenderDone(Frame, frozen=True):
-    """A prompt, as text and as token ids."""
+    """A prompt, as text and token by token."""
 
     id: Id
     text: str
-    tokens: tuple[int, ...]
+    pieces: tuple[Token, ...]
     context: ContextUse
+
+
+class TokenizeDone(Frame, frozen=True):
+    """The tokens of a text; `pieces` stays empty if they were only to be counted."""
+
+    id: Id
+    n_tokens: int
+    pieces: tuple[Token, ...]
 
 
 class PrefillDone(Frame, frozen=True):
@@ -217,8 +234,19 @@ def error_of(frame: Failed) -> LlamachatError:
     return kinds.get(frame.code, LlamachatError)(frame.message, frame.hint)
 
 
-Down = Load | Reply | Render | Prefill | Cancel
-Up = Hello | LoadProgress | Loaded | PrefillProgress | TextDelta | Done | RenderDone | PrefillDone | Failed
+Down = Load | Reply | Render | Tokenize | Prefill | Cancel
+Up = (
+    Hello
+    | LoadProgress
+    | Loaded
+    | PrefillProgress
+    | TextDelta
+    | Done
+    | RenderDone
+    | TokenizeDone
+    | PrefillDone
+    | Failed
+)
 
 _encode = msgspec.msgpack.Encoder().encode
 

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from llamachat.engine.base import Token
 from llamachat.engine.channel import Channel, Jobs
 from llamachat.engine.protocol import (
     Done,
@@ -32,6 +33,8 @@ from llamachat.engine.protocol import (
     RenderDone,
     Reply,
     TextDelta,
+    Tokenize,
+    TokenizeDone,
     failure,
 )
 from llamachat.engine.text import AnswerText
@@ -66,6 +69,16 @@ class Ready:
         if len(tokens) >= self.session.n_ctx:
             raise ContextOverflow(len(tokens), self.session.n_ctx)
         return self.model.vocabulary.render(segments), tokens
+
+    def pieces(self, tokens: Sequence[int]) -> tuple[Token, ...]:
+        """Tokens with their text, to be shown."""
+        return tuple(map(self._piece, tokens))
+
+    def _piece(self, token: int) -> Token:
+        vocabulary = self.model.vocabulary
+        if vocabulary.is_control(token):
+            return Token(token, vocabulary.text(token), is_control=True)
+        return Token(token, vocabulary.piece(token).decode("utf-8", "replace"))
 
     def _without_foreign_tokens(self, message: Message) -> Message:
         foreign = message.tokens is not None and message.tokens.vocabulary != self.vocabulary_print
@@ -112,6 +125,8 @@ class Worker:
                 self._reply(frame, self._loaded())
             case Render():
                 self._render(frame, self._loaded())
+            case Tokenize():
+                self._tokenize(frame, self._loaded())
             case Prefill():
                 self._prefill(frame, self._loaded())
 
@@ -134,7 +149,12 @@ class Worker:
 
     def _render(self, frame: Render, ready: Ready) -> None:
         text, tokens = ready.prompt(frame.messages, open_answer=frame.open_answer, raw_tags=frame.raw_tags)
-        self._channel.send(RenderDone(frame.id, text, tuple(tokens), ready.context(len(tokens))))
+        self._channel.send(RenderDone(frame.id, text, ready.pieces(tokens), ready.context(len(tokens))))
+
+    def _tokenize(self, frame: Tokenize, ready: Ready) -> None:
+        tokens = ready.model.vocabulary.tokenize(frame.text)
+        pieces = () if frame.only_count else ready.pieces(tokens)
+        self._channel.send(TokenizeDone(frame.id, len(tokens), pieces))
 
     def _prefill(self, frame: Prefill, ready: Ready) -> None:
         with suppress(Aborted, LlamachatError):  # the Reply that follows meets the same error and says it

@@ -84,8 +84,8 @@ def test_an_error_before_the_first_word_leaves_the_question_last():
     with pytest.raises(ContextOverflow):
         list(ask(conversation, "hi", ScriptedEngine([ContextOverflow(9, 8)]), Settings()))
     assert contents(conversation) == [("user", "hi", "complete")]
-    assert conversation.drop_question() == "hi"
-    assert conversation.turns == []
+    assert conversation.take_back().content == "hi"
+    assert conversation.turns == ()
 
 
 def test_an_interrupt_before_the_first_word_leaves_the_question_last():

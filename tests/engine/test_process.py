@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from llamachat.engine.base import Delta, Finished, Loading, Notice, Reading, Request
+from llamachat.engine.base import Delta, Finished, Loading, Notice, Reading, Request, Token
 from llamachat.engine.ladder import Ladder, Rung
 from llamachat.errors import EngineDied, Interrupted, LlamachatError, ModelError
 from llamachat.types import FinishReason, Message, Role
@@ -158,6 +158,30 @@ def test_an_interrupt_while_loading_gives_up_the_request_only(scripted):
     with pytest.raises(Interrupted):
         list(engine.reply(QUESTION))
     assert text_of(engine.reply(QUESTION)) == "Hello at 0.5"
+
+
+def test_tokens_of_a_text_are_shown_or_only_counted(scripted):
+    engine = scripted("answer")
+    assert engine.tokens("hi") == (Token(104, "h"), Token(105, "i"))
+    assert engine.count("hello") == 5
+
+
+def test_counting_waits_for_the_model_and_an_interrupt_gives_up(scripted):
+    engine = scripted("slow-load")
+    threading.Timer(0.5, engine.interrupt).start()
+    with pytest.raises(Interrupted, match="loading"):
+        engine.count("hello")
+    assert engine.count("hello") == 5
+
+
+def test_a_count_that_takes_too_long_can_be_interrupted(scripted):
+    engine = scripted("deaf")
+    for _ in engine.wait_until_loaded():
+        pass
+    for seconds in (0.3, 0.5):  # the second Ctrl-C does not wait
+        threading.Timer(seconds, engine.interrupt).start()
+    with pytest.raises(Interrupted, match="had answered"):
+        engine.count("hello")
 
 
 def test_a_fault_in_the_supervisor_reaches_the_caller_instead_of_a_hang(scripted, monkeypatch):

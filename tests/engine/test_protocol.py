@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llamachat.engine.base import Token
 from llamachat.engine.protocol import (
     VERSION,
     Cancel,
@@ -21,9 +22,12 @@ from llamachat.engine.protocol import (
     Overflow,
     Prefill,
     Render,
+    RenderDone,
     Reply,
     TagPlace,
     TextDelta,
+    Tokenize,
+    TokenizeDone,
     Up,
     pack,
 )
@@ -45,12 +49,15 @@ DOWN = [
     Load(LoadOptions(path="m.gguf", n_ctx=512, sampling=Sampling(temperature=0.6))),
     Reply(1, MESSAGES, Sampling(logit_bias=((5, -1.0),)), 7, True, None, ("a", "b"), True, False),
     Render(2, MESSAGES, False, True),
+    Tokenize(3, "héllo", only_count=True),
     Prefill(3, MESSAGES),
     Cancel(1),
 ]
 UP = [
     TextDelta(1, "héllo"),
     Done(1, FinishReason.LENGTH, TOKENS, Usage(1, 2, 3), Timings(first_token=None), ContextUse(10, 2)),
+    RenderDone(1, "<s>h", (Token(1, "<s>", is_control=True), Token(5, "h")), ContextUse(10, 2)),
+    TokenizeDone(1, 2, (Token(5, "h"), Token(195, "\N{REPLACEMENT CHARACTER}"))),
     Failed(1, 4, "too long", overflow=Overflow(10, 5)),
     Failed(1, 2, "a tag", tag=TagPlace("[INST]", 0, "user", 3)),
 ]

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+from llamachat.engine.base import Token
 from llamachat.engine.protocol import (
     Cancel,
     Done,
@@ -24,6 +25,8 @@ from llamachat.engine.protocol import (
     PrefillProgress,
     Reply,
     TextDelta,
+    Tokenize,
+    TokenizeDone,
     pack,
 )
 from llamachat.types import AnswerTokens, ContextUse, FinishReason, ModelInfo, Sampling, Timings, Usage
@@ -93,6 +96,11 @@ def main() -> None:
                     time.sleep(2)
                 send(LoadProgress(50, 100))
                 send(Loaded(INFO, ("a notice",)))
+            case Tokenize(number, text, only_count):
+                if scenario == "deaf":
+                    time.sleep(60)
+                pieces = () if only_count else tuple(Token(ord(character), character) for character in text)
+                send(TokenizeDone(number, len(text), pieces))
             case Reply():
                 if scenario == "crash-at-first-token" and count == 1:
                     crash()

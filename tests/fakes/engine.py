@@ -1,0 +1,90 @@
+"""An engine in this process that answers by script, for what needs no process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from llamachat.engine.base import Delta, Event, Finished, Loading, Rendered, Request, Token
+from llamachat.types import AnswerTokens, ContextUse, FinishReason, ModelInfo, Sampling, Timings, Usage
+
+INFO = ModelInfo(
+    name="scripted",
+    path="scripted.gguf",
+    format="plain",
+    architecture="llama",
+    quantisation="F16",
+    n_params=1,
+    size_bytes=1,
+    n_ctx=512,
+    n_ctx_train=512,
+    n_threads=1,
+    n_gpu_layers=0,
+    flash_attention=False,
+    vocabulary="scripted",
+    build="scripted",
+    devices=("CPU",),
+    sampling=Sampling(),
+)
+
+Step = str | Exception | FinishReason
+
+
+class ScriptedEngine:
+    """`ScriptedEngine(["Hello, ", "you."], ...)`: each answer is a list of steps.
+
+    A text is a delta, an exception is raised, a reason ends the answer. A token is a word.
+    """
+
+    def __init__(self, *answers: list[Step]) -> None:
+        self.on_change = None
+        self.info: ModelInfo | None = INFO
+        self.failure = None
+        self.loading = Loading(0, 0)
+        self.requests: list[Request] = []
+        self.closed = False
+        self._answers = list(answers)
+
+    def start(self) -> None:
+        pass
+
+    def reply(self, request: Request) -> Iterator[Event]:
+        self.requests.append(request)
+        said: list[str] = []
+        reason = FinishReason.STOP
+        for step in self._answers.pop(0):
+            if isinstance(step, FinishReason):
+                reason = step
+            elif isinstance(step, str):
+                said.append(step)
+                yield Delta(step)
+            else:
+                raise step
+        n_prompt = sum(self.count(message.content) for message in request.messages)
+        n_said = self.count("".join(said))
+        tokens = AnswerTokens("scripted", tuple(range(n_said)))
+        usage, timings = Usage(n_prompt, 0, n_said), Timings(prefill=0.5, decode=0.5)
+        yield Finished(reason, 7, tokens, usage, timings, ContextUse(512, n_prompt + n_said))
+
+    def render(self, request: Request) -> Rendered:
+        text = "".join(f"<{message.role}>{message.content}" for message in request.messages)
+        pieces = tuple(
+            piece
+            for message in request.messages
+            for piece in (Token(1, f"<{message.role}>", is_control=True), *self.tokens(message.content))
+        )
+        return Rendered(text, pieces, ContextUse(512, len(pieces)))
+
+    def tokens(self, text: str) -> tuple[Token, ...]:
+        return tuple(Token(len(word), word) for word in text.split())
+
+    def count(self, text: str) -> int:
+        return len(text.split())
+
+    def prefill(self, messages) -> None:
+        pass
+
+    def interrupt(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self.closed = True
