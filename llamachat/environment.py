@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO, TextIO
 
@@ -43,6 +44,15 @@ class Environment:
     def paths(self) -> Paths:
         """Where our files live. Asked for late: a page of help needs none."""
         return Paths.of(self.variables)
+
+    @property
+    def columns(self) -> int:
+        """The terminal's width now: it may change at any moment. 80 where there is none."""
+        for stream in (self.stdout, self.stderr):
+            with suppress(OSError, ValueError):  # no terminal, closed, or no file at all
+                if columns := os.get_terminal_size(stream.fileno()).columns:
+                    return columns
+        return 80
 
     @property
     def wants_plain(self) -> bool:

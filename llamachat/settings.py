@@ -251,11 +251,18 @@ SETTINGS = (
             otherwise="nothing", flags=("--stop",), in_preset=True),
     Setting("stream", Kind.SWITCH, Group.OUTPUT, "Print the answer as it comes, not when it is whole.",
             default=True, flags=("--stream/--no-stream",)),
+    Setting("raw", Kind.SWITCH, Group.OUTPUT, "The answer as it was written: no Markdown on a terminal.",
+            default=False, flags=("--raw/--no-raw",)),
     Setting("plain", Kind.SWITCH, Group.OUTPUT, "No colours, nothing that moves. ACCESSIBLE=1 does the same.",
             default=False, flags=("--plain/--no-plain",)),
     Setting("quiet", Kind.SWITCH, Group.OUTPUT, "No notices.", default=False, flags=("--quiet/--no-quiet", "-q")),
     Setting("verbose", Kind.SWITCH, Group.OUTPUT, "Tokens, speed and context after each answer.",
             default=False, flags=("--verbose/--no-verbose", "-v")),
+    Setting("theme", Kind.TEXT, Group.OUTPUT, "Colours for a dark or a light terminal; auto asks the terminal.",
+            default="auto", choices=("auto", "dark", "light")),
+    Setting("keys", Kind.TEXT, Group.OUTPUT, "The keys of the prompt.", default="emacs", choices=("emacs", "vi")),
+    Setting("bell", Kind.TEXT, Group.OUTPUT, "After an answer of 10 seconds or more: ring, or notify the desktop.",
+            default="off", choices=("off", "ring", "notify")),
 )  # fmt: skip
 
 BY_KEY = {setting.key: setting for setting in SETTINGS}

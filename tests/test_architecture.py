@@ -23,8 +23,9 @@ MAY_IMPORT = {
     "engine.worker": {"engine", "llama", "formats"},
     "models": {"models", "paths"},
     "chat": {"chat", "engine", "choices"},
+    "store": {"store", "chat", "paths"},
     "ui": {"ui", "chat", "engine", "environment", "presets", "choices", "settings"},
-    "cli": {"cli", "ui", "chat", "engine", "models", "environment", "paths", "version"}
+    "cli": {"cli", "ui", "chat", "store", "engine", "models", "environment", "paths", "version"}
     | {"config", "preset", "presets", "choices", "settings"},
     "config": {"choices", "settings", "paths"},
     "preset": {"choices", "settings", "paths"},
@@ -42,6 +43,7 @@ MAY_IMPORT = {
 # Each third-party library, and the one place that may import it.
 HOMES = {
     "llama_cpp": {"llama.lib", "build.selfcheck"},
+    "markdown_it": {"chat.page"},
     "psutil": {"llama.machine", "models.memory"},
     "jinja2": {"formats.jinja"},
     "msgspec": {"engine", "cli", "models.index", "models.library", "models.headers"},
@@ -54,6 +56,8 @@ HOMES = {
     "typer": {"cli"},
     "rich": {"ui", "cli"},
     "prompt_toolkit": {"ui"},
+    "pygments": {"ui.markdown.code"},
+    "wcwidth": {"ui.markdown.width"},
 }
 
 
@@ -132,7 +136,8 @@ def test_every_library_used_is_declared_and_every_one_declared_has_a_home():
         line.split("=")[0].split(">")[0].split("<")[0].split("~")[0].strip() for line in project["dependencies"]
     }
     modules = {
-        name.replace("-", "_").replace("llama_cpp_python", "llama_cpp").replace("pyyaml", "yaml") for name in declared
+        name.replace("-", "_").removesuffix("_python").removesuffix("_py").replace("pyyaml", "yaml")
+        for name in declared
     }
     assert modules == set(HOMES)
     used = {module.split(".")[0] for path in FILES for module in imports(path)}

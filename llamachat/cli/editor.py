@@ -6,21 +6,14 @@ Every edit has a draft of its own. One that could not be saved waits beside the 
 from __future__ import annotations
 
 import os
-import shlex
-import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from llamachat.environment import Environment
 from llamachat.errors import UsageError
 from llamachat.paths import read_text, replace_file
+from llamachat.ui import external_editor
 from llamachat.ui.sanitise import sanitise_line
-from llamachat.ui.terminal import on_interrupt
-
-_USUAL = ("notepad",) if sys.platform == "win32" else ("sensible-editor", "nano", "vim", "vi")
 
 
 def edit(
@@ -33,7 +26,7 @@ def edit(
     meanwhile, UsageError says where the draft is; the next edit of this file goes on from it. Raises StorageError, and
     UsageError without an editor.
     """
-    command = _command(environment)
+    command = external_editor.command(environment)
     draft = path.with_name(f".draft.{os.getpid()}.{path.name}")
     before = _begin(draft, path, start, environment)
     try:
@@ -51,7 +44,7 @@ def edit(
 
 def is_there(environment: Environment) -> bool:
     """Whether an editor can be expected to work: one is named, or there is a terminal for a usual one."""
-    return bool(_named(environment)) or environment.stdin_is_terminal
+    return bool(external_editor.named(environment)) or environment.stdin_is_terminal
 
 
 def forget_draft(path: Path) -> None:
@@ -75,7 +68,7 @@ def _begin(draft: Path, path: Path, start: bytes, environment: Environment) -> t
 def _edited(command: list[str], draft: Path, check: Callable[[str], object], environment: Environment) -> bytes:
     """What the user made of the draft, checked. Raises UsageError."""
     while True:
-        _run(command, draft)
+        external_editor.run(command, draft)
         saved = _bytes_of(draft)
         if saved is None:
             raise UsageError("the editor removed the draft.", "Nothing is changed.")
@@ -104,37 +97,6 @@ def _keep(draft: Path, path: Path, before: tuple[bytes, int]) -> str:
 
 def _kept(path: Path) -> Path:
     return path.with_name(f".draft.{path.name}")
-
-
-def _named(environment: Environment) -> str:
-    named = environment.variables.get("VISUAL", "").strip() or environment.variables.get("EDITOR", "")
-    return named.strip()
-
-
-def _command(environment: Environment) -> list[str]:
-    if named := _named(environment):
-        try:
-            return shlex.split(named, posix=os.name != "nt")
-        except ValueError as error:
-            raise UsageError(f"EDITOR={named} has a quote that does not close.", "Set it to a command.") from error
-    usual = next(filter(shutil.which, _USUAL), None) if environment.stdin_is_terminal else None
-    if usual is None:
-        raise UsageError("there is no editor to open.", "Name one: EDITOR=nano, for example.")
-    return [usual]
-
-
-def _run(command: list[str], path: Path) -> None:
-    """The editor until it ends; Ctrl-C is its own affair."""
-    try:
-        with on_interrupt(lambda: None):
-            code = subprocess.run([*command, str(path)], check=False).returncode
-    except OSError as error:
-        raise UsageError(
-            f"the editor {command[0]} cannot be run: {error.strerror}.", "Set EDITOR to another."
-        ) from error
-    if code:
-        ending = f"with {code}" if code > 0 else f"by {signal.Signals(-code).name}"
-        raise UsageError(f"the editor {command[0]} ended {ending}.")
 
 
 def _wants_another_try(error: UsageError, environment: Environment) -> bool:

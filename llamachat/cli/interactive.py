@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from llamachat import __version__
 from llamachat.cli.assemble import Child, choose, make_engine, make_library
 from llamachat.cli.faults import log_fault
+from llamachat.cli.look import theme_for
 from llamachat.cli.options import ChatOptions
-from llamachat.engine.process import EngineProcess
+from llamachat.cli.welcome import greet
 from llamachat.environment import Environment
 from llamachat.errors import ExitCode
 from llamachat.models.library import NoModel
 from llamachat.paths import private_file
 from llamachat.presets import Shelf
+from llamachat.ui import repl
+from llamachat.ui.background import Background
+from llamachat.ui.chat import Chat, Outside
+from llamachat.ui.clipboard import copy
+from llamachat.ui.commands import table
+from llamachat.ui.completion import ChatCompleter
+from llamachat.ui.external_editor import edit_text
+from llamachat.ui.history import History
+from llamachat.ui.keyboard import Keyboard, open_keyboard
 from llamachat.ui.prompt import Prompt
-from llamachat.ui.repl import Repl
 from llamachat.ui.screen import Screen
-from llamachat.ui.terminal import collecting_keys
+from llamachat.ui.toolbar import Fragments, toolbar
 
 
 def run(options: ChatOptions, environment: Environment, child: Child) -> int:
@@ -31,40 +39,57 @@ def run(options: ChatOptions, environment: Environment, child: Child) -> int:
         first.offer(choices, environment)
         engine = make_engine(choices, environment, child)
     engine.start()  # it loads while the line editor is set up
-    plain = choices.switch("plain") or environment.wants_plain
-    screen = Screen(environment, quiet=choices.switch("quiet"), plain=plain)
-    repl = Repl(
-        engine,
-        choices,
-        Shelf(environment.paths.presets),
-        screen,
-        make_engine=lambda choices: make_engine(choices, environment),
-        log_fault=lambda error: log_fault(error, environment.paths),
-        on_answer=lambda path: make_library(environment).touch(path, datetime.now(UTC)),
+    keyboard = open_keyboard(environment, asks_background=choices.text("theme") == "auto")
+    quiet, plain = choices.switch("quiet"), choices.switch("plain") or environment.wants_plain
+    themes = {background: theme_for(choices, background, environment) for background in Background}
+    screen = Screen(
+        environment, lambda: themes[keyboard.background], quiet=quiet, plain=plain, raw=choices.switch("raw")
     )
+    chat = Chat(engine, choices, Shelf(environment.paths.presets), screen, _outside(environment, screen, keyboard))
+    history_file = environment.paths.history
+    is_newcomer = not history_file.exists()
     try:
-        with collecting_keys(environment.stdin) as early:
-            if not choices.switch("quiet"):
-                _greet(screen, engine)
-            repl.run(_prompt(repl, environment, plain=plain), early.splitlines())
+        with keyboard:
+            prompt = _prompt(chat, keyboard, History(private_file(history_file)), environment, plain=plain)
+            if not quiet:
+                greet(screen, engine.options, is_newcomer=is_newcomer)
+            repl.run(chat, prompt)
     finally:
-        repl.engine.close()
+        chat.engine.close()
     return ExitCode.DONE
 
 
-def _prompt(repl: Repl, environment: Environment, *, plain: bool) -> Prompt:
-    return Prompt(
-        history=private_file(environment.paths.history),
-        toolbar=repl.toolbar,
-        completions=repl.completions,
-        plain=plain,
-        colour=environment.wants_colour,
+def _outside(environment: Environment, screen: Screen, keyboard: Keyboard) -> Outside:
+    def edit(text: str) -> str:
+        with keyboard.lent():
+            return edit_text(text, environment)
+
+    return Outside(
+        make_engine=lambda choices: make_engine(choices, environment),
+        models=lambda: sorted(model.name for model in make_library(environment).installed()),
+        log_fault=lambda error: log_fault(error, environment.paths),
+        on_answer=lambda path: make_library(environment).touch(path, datetime.now(UTC)),
+        edit=edit,
+        copy=lambda text: copy(text, environment.variables, screen.write),
     )
 
 
-def _greet(screen: Screen, engine: EngineProcess) -> None:
-    """Which model this is, how to get Llama 2, how to get help: three lines."""
-    screen.line(f"llamachat {__version__} · {engine.options.name}", "bold")
-    if engine.options.is_starter:
-        screen.line("A small starter model. For Llama 2: llamachat pull llama-2-7b-chat")
-    screen.line("/help lists the commands, Ctrl-C stops an answer, Ctrl-D leaves.", "dim")
+def _prompt(chat: Chat, keyboard: Keyboard, history: History, environment: Environment, *, plain: bool) -> Prompt:
+    def line_below() -> Fragments:
+        return toolbar(chat.toolbar(prompt.mode, prompt.hint), environment.columns)
+
+    prompt = Prompt(
+        keyboard,
+        history,
+        edit=chat.outside.edit,
+        say=chat.say,
+        toolbar=line_below,
+        completer=ChatCompleter(
+            lambda: [(command.name, command.help) for command in table.allowed(chat)],
+            lambda name, _: table.candidates(chat, name),
+        ),
+        vi=chat.choices.text("keys") == "vi",
+        plain=plain,
+        colour=environment.wants_colour,
+    )
+    return prompt

@@ -17,7 +17,8 @@ from llamachat.engine.process import EngineProcess
 from llamachat.environment import Environment
 from llamachat.errors import ExitCode, ForbiddenTag
 from llamachat.types import FinishReason
-from llamachat.ui.answer import AnswerWriter
+from llamachat.ui.answer import AnswerWriter, Harmless, Rendering, Verbatim
+from llamachat.ui.background import guess
 from llamachat.ui.status import Status, statistics
 from llamachat.ui.terminal import on_interrupt
 
@@ -54,27 +55,39 @@ def _dry_run(
         shown = {"prompt": rendered.text, "tokens": rendered.tokens, "n_tokens": len(rendered.tokens)}
         write_json(environment.stdout, {**shown, "context": context})
     else:
-        writer = AnswerWriter(environment)
+        writer = AnswerWriter(environment, Harmless(), lambda: None)
         writer.write(rendered.text)
         writer.end()
     return ExitCode.DONE
+
+
+def _rendering(choices: Choices, environment: Environment, status: Status) -> Rendering:
+    """How the answer is shown. A terminal is not asked for its background: that takes a moment."""
+    if not environment.stdout_is_terminal:
+        return Verbatim()
+    from llamachat.cli.look import is_raw, theme_for  # noqa: PLC0415  not in a pipe
+    from llamachat.ui.formatted import make_rendering  # noqa: PLC0415
+
+    theme = theme_for(choices, guess(environment.variables), environment)
+    raw = is_raw(choices, environment)
+    return make_rendering(environment, theme, status, raw=raw, hint="--raw shows them")
 
 
 def _answer(prompt: Prompt, choices: Choices, environment: Environment, engine: EngineProcess, *, as_json: bool) -> int:
     conversation = Conversation.of(prompt.messages)
     settings = Settings.of(choices)
     status = Status(environment, quiet=choices.switch("quiet") or as_json, plain=choices.switch("plain"))
-    writer = AnswerWriter(environment, stream=choices.switch("stream"))
+    writer = AnswerWriter(
+        environment, _rendering(choices, environment, status), status.clear, stream=choices.switch("stream")
+    )
     finished: Finished | None = None
     try:
         for event in answer_despite_crash(conversation, engine, settings):
             match event:
                 case Loading() | Reading():
                     status.progress(event)
-                case Delta():
-                    status.clear()
-                    if not as_json:
-                        writer.write(event.text)
+                case Delta() if not as_json:
+                    writer.write(event.text)
                 case Notice():
                     writer.break_line()
                     status.notice(event.text)

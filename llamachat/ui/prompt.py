@@ -1,56 +1,272 @@
-"""The line editor: a prompt with history, several lines, and a toolbar."""
+"""The line editor: reads one message at a time, and answers to questions of one key."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import nullcontext
+from typing import Any, TextIO
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.completion import WordCompleter
-from prompt_toolkit.history import FileHistory
-from prompt_toolkit.input import Input
-from prompt_toolkit.output import Output, create_output
-from prompt_toolkit.styles import Style
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.completion import Completer
+from prompt_toolkit.cursor_shapes import ModalCursorShapeConfig
+from prompt_toolkit.enums import EditingMode
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.key_binding.vi_state import InputMode
+from prompt_toolkit.keys import Keys
+from prompt_toolkit.layout.processors import TabsProcessor
+from prompt_toolkit.output import ColorDepth, Output, create_output
+from prompt_toolkit.output.plain_text import PlainTextOutput
+from prompt_toolkit.shortcuts import CompleteStyle
+from prompt_toolkit.styles import BaseStyle, Style
+from prompt_toolkit.utils import is_dumb_terminal
 
+from llamachat.errors import LlamachatError
+from llamachat.ui import draft as drafts
+from llamachat.ui.history import History, SuggestFromHistory
+from llamachat.ui.keyboard import Keyboard
 from llamachat.ui.keys import bindings
+from llamachat.ui.pastes import Origin, Pastes, ShowFolds, Typed, has_fold, is_long
+from llamachat.ui.sanitise import sanitise_line
 
-_STYLE = Style.from_dict({"prompt": "bold ansicyan", "bottom-toolbar": "noreverse ansibrightblack"})
-_NO_STYLE = Style.from_dict({"bottom-toolbar": "noreverse"})
+Fragments = Callable[[], list[tuple[str, str]]]  # a style, as prompt_toolkit names it, and a text
+
+_STYLE = Style.from_dict(
+    {
+        "prompt": "bold ansicyan",
+        "fold": "ansicyan",
+        "auto-suggestion": "ansibrightblack",
+        "bottom-toolbar": "noreverse ansibrightblack",
+    }
+)
+_NO_STYLE = Style.from_dict({"bottom-toolbar": "noreverse", "auto-suggestion": "italic"})
+
+_ESCAPE_SECONDS = 0.1  # in vi, after which a lone Escape is one
+_MOST_LOOKED_AT = 10_000  # characters of a draft that are looked through for an open block at each key
+_MODES = {InputMode.NAVIGATION: "normal", InputMode.REPLACE: "replace", InputMode.REPLACE_SINGLE: "replace"}
+_PLAIN: dict[str, Any] = {"complete_style": CompleteStyle.READLINE_LIKE, "complete_while_typing": False}
 
 
 class Prompt:
-    """Reads one message at a time."""
+    """Reads messages at the terminal.
+
+    `label` and `toolbar` are drawn anew with each key. `edit` lets the user's editor change a text, and raises
+    LlamachatError. `say` prints a line of ours; it is not called while the prompt is drawn. `plain` repaints no more
+    than typing does: no toolbar, no menu, no suggestions.
+    """
+
+    is_dumb: bool
 
     def __init__(
         self,
+        keyboard: Keyboard,
+        history: History,
         *,
-        history: Path,
-        toolbar: Callable[[], str],
-        completions: Callable[[], list[str]],
-        plain: bool,
-        colour: bool,
-        terminal_input: Input | None = None,
-        terminal_output: Output | None = None,
+        edit: Callable[[str], str],
+        say: Callable[[str], None],
+        label: Fragments | None = None,
+        toolbar: Fragments | None = None,
+        completer: Completer | None = None,
+        vi: bool = False,
+        plain: bool = False,
+        colour: bool = True,
+        style: BaseStyle | None = None,
+        output: Output | None = None,
     ) -> None:
-        self._label = "You: " if plain else "› "
-        self._session: PromptSession[str] = PromptSession(
-            history=FileHistory(str(history)),
-            key_bindings=bindings(),
+        self._keyboard = keyboard
+        self._history = history
+        self._edit = edit
+        self._say = say
+        self._style = style or (_STYLE if colour else _NO_STYLE)
+        self._colours = None if colour else ColorDepth.DEPTH_1_BIT
+        self._pastes = Pastes()
+        self._last, self._sent = "", Typed("")  # the last draft, and what was sent of it
+        self.was_cleared = False  # since the last `read` began
+        self._wants_editor = False
+        self._place = 0  # in the history, of what is edited: 0 is the draft
+        self.is_dumb = output is None and is_dumb_terminal()
+        self._output = None if self.is_dumb else output or keyboard.output or create_output(always_prefer_tty=True)
+        self._session = self._new_session(
+            message=_formatted(label or self._label("You: " if plain else "› ")),
+            completer=completer,
+            history=history,
+            key_bindings=bindings(self),
+            input_processors=[ShowFolds(self._pastes), TabsProcessor(char1=" ", char2=" ")],
             multiline=True,
-            prompt_continuation=" " * len(self._label),
-            bottom_toolbar=None if plain else toolbar,
-            completer=WordCompleter(completions, sentence=True),
-            complete_while_typing=False,
-            style=_STYLE if colour else _NO_STYLE,
-            include_default_pygments_style=False,
-            input=terminal_input,
-            output=terminal_output or create_output(always_prefer_tty=True),
+            enable_suspend=True,
+            editing_mode=EditingMode.VI if vi else EditingMode.EMACS,
+            **(_PLAIN if plain else self._comforts(toolbar, vi=vi)),
         )
+        if vi:
+            self._session.app.ttimeoutlen = _ESCAPE_SECONDS
+        self._session.default_buffer.on_text_changed += self._fold_recalled
 
-    def read(self, draft: str = "") -> str:
-        """The next message. Raises KeyboardInterrupt (Ctrl-C) and EOFError (Ctrl-D at an empty prompt)."""
-        return self._session.prompt([("class:prompt", self._label)], default=draft)
+    def read(self, draft: str = "") -> Typed:
+        """The next message. Raises KeyboardInterrupt (Ctrl-C at an empty prompt) and EOFError (Ctrl-D there).
+
+        A draft that is what was sent the last time looks as it did then; another is folded if it is long.
+        """
+        self.was_cleared = False
+        start = self._last if draft and draft == self._sent.text else self._pastes.take(draft, Origin.WRITTEN)
+        while True:
+            self._place = self._history.n_offered = 0
+            text = self._session.prompt(default=start)
+            if not self._wants_editor:
+                break
+            self._wants_editor = self._session.app.erase_when_done = False
+            start = self._edited(text)
+        self._remember(text)
+        if trouble := self._history.take_trouble():
+            self._say(trouble)
+        self._last, self._sent = text, self._pastes.expand(drafts.message_of(text))
+        return self._sent
+
+    def choose(self, question: str, keys: str) -> str:
+        """The answer to a question, one of `keys`, as soon as it is pressed. Enter, Escape and Ctrl-C are the first.
+
+        What was typed before the question was there does not answer it, and stays for the next prompt.
+        """
+        session = self._new_session(message=[("", f"{sanitise_line(question)} ")], key_bindings=_answers(keys))
+        with self._keyboard.fresh():
+            try:
+                return session.prompt()
+            except (KeyboardInterrupt, EOFError):
+                return keys[0]
 
     def redraw(self) -> None:
-        """Draw the toolbar anew. Callable from any thread."""
+        """Draw the label and the toolbar anew. Callable from any thread."""
         self._session.app.invalidate()
+
+    @property
+    def hint(self) -> str:
+        """What the user may want to know of this draft: for the toolbar."""
+        text = self._session.default_buffer.text
+        if has_fold(text):
+            return "Ctrl-X Ctrl-P unfolds"
+        if len(text) <= _MOST_LOOKED_AT and drafts.is_open(text):
+            return "a block is open: Enter breaks the line, Ctrl-X Ctrl-S sends"
+        return ""
+
+    @property
+    def mode(self) -> str:
+        """The mode of vi; empty for Emacs."""
+        app = self._session.app
+        if app.editing_mode != EditingMode.VI:
+            return ""
+        return "visual" if app.current_buffer.selection_state else _MODES.get(app.vi_state.input_mode, "insert")
+
+    # what the keys do
+
+    def send(self, event: KeyPressEvent) -> None:
+        event.app.exit(result=event.current_buffer.text, style="class:accepted")
+
+    def clear(self, event: KeyPressEvent) -> None:
+        """An empty prompt. What was there is in the history."""
+        self.was_cleared = True
+        self._remember(event.current_buffer.text)
+        self._place = self._history.n_offered = 0
+        event.current_buffer.reset()
+
+    def paste(self, event: KeyPressEvent) -> None:
+        event.current_buffer.insert_text(self._pastes.take(event.data, Origin.PASTED))
+
+    def unfold(self, event: KeyPressEvent) -> None:
+        buffer = event.current_buffer
+        before = self._pastes.unfold(buffer.document.text_before_cursor)
+        after = self._pastes.unfold(buffer.document.text_after_cursor)
+        buffer.text = before + after
+        buffer.cursor_position = len(before)
+
+    def edit(self, event: KeyPressEvent) -> None:
+        """Leave the prompt, without a trace, for `read` to start the editor."""
+        self._wants_editor = event.app.erase_when_done = True
+        event.app.exit(result=event.current_buffer.text)
+
+    def _new_session(self, **settings: Any) -> PromptSession[str]:
+        """A session at this terminal. On a dumb one prompt_toolkit prints, if it is given no output of its own."""
+        with create_app_session(output=PlainTextOutput(_terminal())) if self.is_dumb else nullcontext():
+            return PromptSession(
+                style=self._style,
+                color_depth=self._colours,
+                include_default_pygments_style=False,
+                input=self._keyboard.input,
+                output=self._output,
+                **settings,
+            )
+
+    def _comforts(self, toolbar: Fragments | None, *, vi: bool) -> dict[str, Any]:
+        """What repaints more than typing does."""
+        return {
+            "bottom_toolbar": _formatted(toolbar) if toolbar else None,
+            "auto_suggest": SuggestFromHistory(self._history),
+            "cursor": ModalCursorShapeConfig() if vi else None,
+            "complete_in_thread": True,
+            "complete_while_typing": False,
+        }
+
+    def _edited(self, text: str) -> str:
+        """The draft after the editor; as it was if that failed."""
+        try:
+            edited = self._edit(self._pastes.expand(text).text)
+        except LlamachatError as error:
+            self._say(f"{error.message} {error.hint}".strip())
+            return text
+        return self._pastes.take(edited, Origin.WRITTEN)
+
+    def _fold_recalled(self, buffer: Buffer) -> None:
+        """Fold a long entry of the history when it is moved to."""
+        place = self._history.n_offered - buffer.working_index
+        has_moved, self._place = place != self._place, place
+        if has_moved and place > 0 and is_long(buffer.text):
+            buffer.text = self._pastes.take(buffer.text, Origin.RECALLED)
+
+    def _remember(self, text: str) -> None:
+        self._history.record(self._pastes.expand(text).text)
+
+    def _label(self, text: str) -> Fragments:
+        """What the terminal cannot show is said in ASCII."""
+
+        def label() -> list[tuple[str, str]]:
+            encoding = self._session.output.encoding()
+            return [("class:prompt", text if _can_say(text, encoding) else "> ")]
+
+        return label
+
+
+def _formatted(fragments: Fragments) -> Callable[[], StyleAndTextTuples]:
+    return lambda: [*fragments()]
+
+
+def _terminal() -> TextIO:
+    return sys.stdout if sys.stdout.isatty() else sys.stderr
+
+
+def _answers(keys: str) -> KeyBindings:
+    """Each key ends the question; those that mean no answer give the first."""
+    answers = KeyBindings()
+
+    def add(name: str, key: str) -> None:
+        @answers.add(name, eager=True)
+        def _(event: KeyPressEvent) -> None:
+            event.current_buffer.text = key
+            event.app.exit(result=key)
+
+    answers.add(Keys.Any)(lambda _event: None)
+    answers.add(Keys.BracketedPaste)(lambda _event: None)
+    for name in ("enter", "c-j", "escape", "c-c", "c-d"):
+        add(name, keys[0])
+    for key in keys:
+        for name in {key.lower(), key.upper()}:
+            add(name, key)
+    return answers
+
+
+def _can_say(text: str, encoding: str) -> bool:
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -20,7 +20,10 @@ _DROPPED = dict.fromkeys(
     [
         0x0D,  # a carriage return would overwrite the line
         0x00AD,  # soft hyphen
+        0x034F,  # combining grapheme joiner
         0x061C,  # Arabic letter mark
+        *range(0x115F, 0x1161),  # Hangul fillers
+        *range(0x17B4, 0x17B6),  # Khmer inherent vowels
         *range(0x180B, 0x1810),  # Mongolian separators
         0x200B,  # zero-width space
         *range(0x200E, 0x2010),  # left-to-right and right-to-left marks
@@ -28,9 +31,11 @@ _DROPPED = dict.fromkeys(
         *range(0x2060, 0x2070),  # word joiner, invisible operators, bidirectional isolates
         0x3164,  # Hangul filler
         0xFEFF,  # byte order mark
-        0xFFA0,
-        *range(0xFFF9, 0xFFFC),  # interlinear annotations
-        *range(0xE0000, 0xE0080),  # tags: a whole hidden alphabet
+        0xFFA0,  # half-width Hangul filler
+        *range(0xFFF0, 0xFFFC),  # interlinear annotations
+        *range(0x1BCA0, 0x1BCA4),  # shorthand format controls
+        *range(0x1D173, 0x1D17B),  # musical format controls
+        *range(0xE0000, 0xE1000),  # tags and variation selectors: whole hidden alphabets
     ],
     "",
 )

@@ -1,49 +1,72 @@
-"""What the REPL shows: answers on stdout, everything else, by Rich, on stderr."""
+"""What the REPL shows: answers on stdout, everything else on stderr.
+
+What an answer or a table needs is imported when there is one: the first prompt does not wait for it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 from llamachat.engine.base import Delta, Event, Loading, Notice, Reading
 from llamachat.environment import Environment
-from llamachat.ui.answer import AnswerWriter
+from llamachat.ui.answer import AnswerWriter, Rendering
 from llamachat.ui.sanitise import sanitise
 from llamachat.ui.status import Status
+from llamachat.ui.theme import Look, Theme
 
 
 class Screen:
     """The terminal of a chat. `plain` says roles in words, repaints nothing and uses no colour."""
 
-    def __init__(self, environment: Environment, *, quiet: bool, plain: bool) -> None:
+    def __init__(
+        self, environment: Environment, theme: Callable[[], Theme], *, quiet: bool, plain: bool, raw: bool
+    ) -> None:
+        self.raw = raw
+        self.theme = theme
         self._environment = environment
         self._plain = plain
         self._status = Status(environment, quiet=quiet, plain=plain)
-        colour = environment.wants_colour and not plain
-        self._console = Console(
-            file=environment.stderr, no_color=not colour, color_system="auto" if colour else None, highlight=False
-        )
 
-    def line(self, text: str, style: str = "") -> None:
-        """A line of ours; `style` is Rich's: dim, bold, red."""
+    @property
+    def columns(self) -> int:
+        return self._environment.columns
+
+    def line(self, text: str, look: Look | None = None) -> None:
+        """A line of ours, wrapped at spaces."""
         self._status.clear()
-        self._console.print(Text(sanitise(text), style=style))
+        looks = [look] if look and self._environment.stderr_is_terminal else []
+        for line in sanitise(text).split("\n"):
+            for part in textwrap.wrap(line, self.columns, break_long_words=False, break_on_hyphens=False) or [""]:
+                self.write(f"{self.theme().paint(part, *looks)}\n")
 
-    def table(self, rows: Iterable[tuple[str, str]]) -> None:
+    def table(self, rows: Iterable[tuple[str, ...]]) -> None:
         """Names and what they mean, wrapped to the terminal."""
+        from rich.console import Console  # noqa: PLC0415
+        from rich.table import Table  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
+        colour = self._environment.wants_colour and not self._plain
         table = Table.grid(padding=(0, 2))
-        for name, meaning in rows:
-            table.add_row(Text(sanitise(name), style="bold"), Text(sanitise(meaning)))
-        self._console.print(table)
+        for name, *rest in rows:
+            table.add_row(Text(sanitise(name), style="bold"), *(Text(sanitise(cell)) for cell in rest))
+        Console(
+            file=self._environment.stderr, no_color=not colour, color_system="auto" if colour else None,
+            highlight=False, width=self.columns,
+        ).print(table)  # fmt: skip
+
+    def answer_text(self, text: str) -> None:
+        """A text shown the way an answer is."""
+        writer = AnswerWriter(self._environment, self._rendering(), self._status.clear)
+        writer.write(text)
+        writer.end()
 
     @contextmanager
     def answering(self) -> Iterator[AnswerView]:
         """Between the question and the next prompt."""
-        view = AnswerView(self._environment, self._status, plain=self._plain)
+        writer = AnswerWriter(self._environment, self._rendering(), self._status.clear)
+        view = AnswerView(writer, self._status, plain=self._plain)
         self._status.begin()
         try:
             yield view
@@ -51,18 +74,37 @@ class Screen:
             view.end()
 
     def gap(self) -> None:
-        """A blank line after an answer, on a terminal; in plain words the next role is enough."""
-        if not self._plain and self._environment.stdout_is_terminal:
-            self._console.print()
+        """A blank line after an answer, on a terminal; in plain words the answer's end is said."""
+        if self._plain:
+            self._status.line("(End of the answer.)")
+        elif self._environment.stdout_is_terminal:
+            self.line("")
+
+    def write(self, sequence: str) -> None:
+        """Text or an escape sequence of ours, to the terminal."""
+        with suppress(OSError):  # nobody to tell that nothing can be told
+            self._environment.stderr.write(sequence)
+            self._environment.stderr.flush()
+
+    def _rendering(self) -> Rendering:
+        from llamachat.ui.formatted import make_rendering  # noqa: PLC0415
+
+        return make_rendering(
+            self._environment,
+            self.theme(),
+            self._status,
+            raw=self.raw or self._plain,
+            hint="/thoughts shows them",
+        )
 
 
 class AnswerView:
     """One answer as it comes."""
 
-    def __init__(self, environment: Environment, status: Status, *, plain: bool) -> None:
+    def __init__(self, writer: AnswerWriter, status: Status, *, plain: bool) -> None:
+        self._writer = writer
         self._status = status
         self._plain = plain
-        self._writer = AnswerWriter(environment)
         self._begun = False
 
     def show(self, event: Event) -> None:
@@ -76,7 +118,6 @@ class AnswerView:
                 self._write(event.text)
 
     def _write(self, text: str) -> None:
-        self._status.clear()
         if not self._begun and self._plain:
             self._status.line("Assistant:")
         self._begun = True

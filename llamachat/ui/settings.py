@@ -8,7 +8,8 @@ from llamachat.errors import UsageError, did_you_mean
 from llamachat.settings import Group
 from llamachat.types import ModelInfo
 
-NAMES = (*(key for key, setting in settings.BY_KEY.items() if setting.group is Group.SAMPLING), "raw_tags")
+_ALSO = ("raw_tags", "raw", "bell")
+NAMES = (*(key for key, setting in settings.BY_KEY.items() if setting.group is Group.SAMPLING), *_ALSO)
 _COMMANDS = {"system": "/system", "preset": "/preset", "model": "/model", "verbose": "/stats"}
 
 
@@ -22,7 +23,7 @@ def change(choices: Choices, name: str, text: str) -> Choices:
     if not text:
         raise UsageError(f"{name} needs a value, or off.", f"Now: {_in_force(choices, name, None)}")
     if text == "off":
-        return choices.with_value(Origin.CHAT, name, False if name == "raw_tags" else None)
+        return choices.with_value(Origin.CHAT, name, settings.BY_KEY[name].default if name in _ALSO else None)
     value = settings.BY_KEY[name].parse(text, name)
     if name == "stop":
         value = (*choices.texts("stop"), text)

@@ -16,27 +16,40 @@ _ERASE_LINE = "\r\x1b[K"
 class Status:
     """Lines on stderr, and one line of progress that leaves no trace.
 
-    Progress moves only on a terminal that may be repainted, and only after a moment: most answers need none.
+    Progress moves only on a terminal that may be repainted, and only after a moment: most answers need none. It
+    never fills the terminal's width: a line that wraps could not be taken away.
     """
 
     def __init__(self, environment: Environment, *, quiet: bool, plain: bool) -> None:
+        self._environment = environment
         self._stderr = environment.stderr
         self._quiet = quiet
         self._moves = environment.stderr_is_terminal and not (quiet or plain or environment.wants_plain)
         self._started = time.monotonic()
+        self._reading_since = 0.0
         self._shown = False
 
     def begin(self) -> None:
         """Waiting begins now."""
         self._started = time.monotonic()
+        self._reading_since = 0.0
 
     def progress(self, event: Loading | Reading) -> None:
-        if not self._moves or time.monotonic() - self._started < _PATIENCE or not event.total:
-            return
-        percent = 100 * event.done // event.total
-        what = "loading the model" if isinstance(event, Loading) else f"reading {event.total:,} tokens"
-        self._print(f"{_ERASE_LINE}{what}… {percent} %")
-        self._shown = True
+        """How far the engine has got, by its own count."""
+        rate = ""
+        if isinstance(event, Reading):
+            self._reading_since = self._reading_since or time.monotonic()
+            seconds = time.monotonic() - self._reading_since
+            rate = f", {event.done / seconds:,.0f}/s" if event.done and seconds > _PATIENCE else ""
+        if event.total:
+            what = "loading the model" if isinstance(event, Loading) else f"reading {event.total:,} tokens"
+            self.show(f"{what}… {100 * event.done // event.total} %{rate}")
+
+    def show(self, text: str) -> None:
+        """A sign of life, in place of the last."""
+        if self._moves and time.monotonic() - self._started >= _PATIENCE:
+            self._print(f"{_ERASE_LINE}{sanitise_line(text)[: self._environment.columns - 1]}")
+            self._shown = True
 
     def clear(self) -> None:
         """Take the progress away: something else follows."""

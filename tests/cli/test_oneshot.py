@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -125,7 +126,9 @@ def test_on_a_terminal_no_control_character_passes_and_into_a_pipe_all_do(run, t
     piped, shown = ask(run, tiny_model, *arguments), ask(run, tiny_model, *arguments, terminal=True)
     controls = {character for character in piped.out if character < " " and character not in "\n\t"}
     assert controls, "choose a seed whose noise has control characters"
-    assert not controls & set(shown.out)
+    assert not controls & set(re.sub(r"\x1b\[[0-9;]*m", "", shown.out))  # but for our colours
+    raw = ask(run, tiny_model, "--raw", *arguments, terminal=True)
+    assert not controls & set(raw.out)
 
 
 def test_a_context_longer_than_trained_is_warned_of(run, tiny_model):

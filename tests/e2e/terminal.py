@@ -5,22 +5,33 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pexpect
 import pyte
 
+LLAMACHAT = (sys.executable, "-m", "llamachat")
+
 
 class Terminal:
     """`Terminal(home, "-m", model)`: keys go in with `type`, the screen is read as lines."""
 
-    def __init__(self, home: Path, *arguments: str, columns: int = 80, lines: int = 40, **variables: str) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *arguments: str,
+        columns: int = 80,
+        lines: int = 40,
+        command: Sequence[str] = LLAMACHAT,
+        **variables: str,
+    ) -> None:
         self.screen = pyte.Screen(columns, lines)
         self._stream = pyte.ByteStream(self.screen)
         self.raw = b""
         self.process = pexpect.spawn(
-            sys.executable,
-            ["-m", "llamachat", *arguments],
+            command[0],
+            [*command[1:], *arguments],
             env={**os.environ, "LLAMACHAT_HOME": str(home), "TERM": "xterm-256color", **variables},
             dimensions=(lines, columns),
             timeout=60,
@@ -54,6 +65,20 @@ class Terminal:
                 raise AssertionError(f"{text!r} did not come {count} times. The screen:\n{self.text}")
         return self.text
 
+    def ask(self, text: str, seconds: float = 20) -> str:
+        """Type a line and Enter, and wait for the next empty prompt; what came between."""
+        before = self.read().count("›")
+        self.type(f"{text}\r")
+        self.wait_until(lambda: self.text.count("›") > before and self.line == "›", seconds)
+        return self.text.rsplit("›", 2)[-2].partition("\n")[2]
+
+    def wait_until(self, is_so: Callable[[], bool], seconds: float = 20, interval: float = 0.05) -> None:
+        """Until this holds; looked at whenever something was printed, and every `interval` seconds."""
+        deadline = time.monotonic() + seconds
+        while not is_so():
+            assert time.monotonic() < deadline, f"it did not come to that. The screen:\n{self.text}"
+            self.read(interval)
+
     @property
     def line(self) -> str:
         """The line that the cursor is on."""
@@ -67,9 +92,14 @@ class Terminal:
                 raise AssertionError(f"no prompt. The screen:\n{self.text}")
         return self.text
 
-    def exit_code(self) -> int:
+    def resize(self, columns: int, lines: int) -> None:
+        """As a window does: the screen keeps what fits, and the program is told."""
+        self.screen.resize(lines, columns)
+        self.process.setwinsize(lines, columns)
+
+    def exit_code(self, seconds: float = 30) -> int:
         """Wait for the end."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + seconds
         while self.process.isalive():
             self.read()
             assert time.monotonic() < deadline, self.text

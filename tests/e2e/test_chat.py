@@ -61,7 +61,7 @@ def test_the_prompt_is_there_before_the_model_and_keeps_what_is_typed(chat, parr
     terminal = chat("-m", str(parrot), "-t", "0")
     terminal.type("What is 2+2?\r")  # at once, before there is even a prompt
     terminal.wait_for("2+2 is 4.")
-    assert terminal.text.count("What is 2+2?") == 1
+    assert terminal.text.count("› What is 2+2?") == 1
 
 
 def test_ctrl_c_stops_the_answer_keeps_it_and_the_chat_goes_on(chat, parrot):
@@ -252,7 +252,7 @@ def test_the_commands_of_the_first_chat(chat, starter, tiny_model):
     terminal.wait_for("not 'hot'")
     terminal.wait_for("3  (chat; otherwise: 0.6)")
     terminal.type("/retry\r")
-    terminal.wait_for("there is no question")
+    terminal.wait_for("nothing was asked yet")
     terminal.type("hello\r")
     terminal.wait_for("[cut", 1)
     terminal.type("/retry\r")
@@ -314,7 +314,7 @@ def test_a_preset_can_bring_another_model_and_an_option_keeps_the_one_it_named(c
     terminal.wait_for("/4,096")
     terminal.type("/preset noise\rNo model of yours.\r")
     terminal.wait_for("Preset: noise.")
-    terminal.wait_for("/4,096 tokens")
+    terminal.wait_for("/4,096 ")
     assert "Loading" not in terminal.text
 
 

@@ -52,6 +52,18 @@ def test_hidden_and_reordering_characters_are_dropped():
     assert sanitise(f"a\u202eb\u2066c\u200bd{hidden}e\ufeff") == "abcde"
 
 
+def test_nothing_invisible_remains_but_joiners_and_selectors_of_emoji():
+    seen_signs = {*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD, *range(0x13430, 0x13460)}
+    joiners = {0x200C, 0x200D}
+    formats = {code for code in range(0x110000) if unicodedata.category(chr(code)) == "Cf"}
+    assert {code for code in formats if sanitise(chr(code))} == formats & (seen_signs | joiners)
+
+
+@pytest.mark.parametrize("filler", "\u034f\u115f\u1160\u17b4\u3164\uffa0\U000e0101")
+def test_fillers_and_hidden_selectors_are_dropped(filler):
+    assert sanitise(f"a{filler}b") == "ab"
+
+
 @pytest.mark.parametrize("text", ["👩\u200d🚀", "नमस्ते", "می\u200cخواهم", "한국어", "é e\u0301", "❤\ufe0f", "a\tb\nc"])
 def test_text_of_every_script_is_left_alone(text):
     assert sanitise(text) == text

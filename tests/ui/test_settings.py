@@ -7,7 +7,6 @@ import pytest
 from llamachat.chat.turn import Settings
 from llamachat.choices import Choices, Layer, Origin
 from llamachat.errors import UsageError
-from llamachat.ui import commands
 from llamachat.ui.settings import NAMES, change, describe
 
 
@@ -54,12 +53,3 @@ def test_every_setting_is_described_with_where_it_comes_from():
     assert rows["temperature"] == "0.5  (config.toml; otherwise: the model's own)"
     assert rows["seed"].startswith("3  (flag")
     assert rows["top_p"] == "the model's own"
-
-
-def test_commands_are_found_by_unambiguous_prefix():
-    assert commands.find("he").name == "help"
-    assert commands.find("set").name == "set"
-    with pytest.raises(UsageError, match="Did you mean /system or /set or /stats"):
-        commands.find("s")
-    with pytest.raises(UsageError, match="/help"):
-        commands.find("xyzzy")

@@ -1,0 +1,77 @@
+"""docs/chat.md, from the tables that the program reads: `python -m docs.chat` writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from llamachat.ui.commands.table import COMMANDS
+from llamachat.ui.keys import KEYS
+
+PAGE = Path(__file__).parent / "chat.md"
+_HEAD = """\
+# In the chat
+
+Made from the tables of commands and keys by `python -m docs.chat`. `/help` in the chat shows the same.
+
+## Writing a message
+
+Enter sends. A code fence that is open, a backslash at the end, or a message that begins with three quotes lets Enter
+break the line instead; Ctrl-X Ctrl-S sends whatever is open. Text of 8 lines or more that is pasted arrives as one
+piece and is shown folded, as `[142 lines pasted]`; Ctrl-X Ctrl-P unfolds it.
+
+**Files**: `@notes.txt` anywhere in a message attaches that file (`@"two words.txt"` with blanks in its name). Its
+size and tokens are shown before it is sent; a folder or a pattern (`@src/`, `@src/*.py`) is listed and asked about;
+binary files are refused. The file comes first and your words after it, so the next question about it is quick. Only
+what you typed is looked at: a pasted text cannot attach anything. `\\@name` stays text.
+
+**Typed ahead**: keys pressed while an answer streams are not echoed; they appear in the next prompt, and Enter among
+them sends. The prompt is there while the model loads.
+
+**History** is shared by all chats on this machine: Up, Ctrl-R, and a suggestion in grey that Right takes. `keys = "vi"`
+in the configuration gives the keys of vi.
+
+## Reading an answer
+
+Answers are shown as they come and are never repainted, so scrolling, tmux and slow lines stay right.
+[markdown.md](markdown.md) says which Markdown is known. `--raw`, or `/set raw on`, shows what the model wrote.
+Whatever it writes, nothing of it acts on the terminal: control characters appear as pictures (`␛`).
+
+What a model thinks before it answers (`<think>`) is folded into a line; `/thoughts` shows it.
+
+Ctrl-C stops an answer; what was said is kept, and `/continue` goes on from there. At an empty prompt Ctrl-C twice, or
+Ctrl-D, leaves.
+
+The line below the prompt has the model, the preset, how full the context is, and the speed of the last answer.
+Colours follow the terminal's background; `theme = "light"` or `"dark"` decides it, `NO_COLOR` turns them off. `bell =
+"ring"` (or `"notify"`, for terminals that know OSC 9) tells of the end of answers that took 10 seconds or more.
+
+`ACCESSIBLE=1` or `--plain`: roles in words, nothing that moves, no colours, and a line at each answer's end.
+
+
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    commands = [(f"/{command.name} {command.arguments}".strip(), command.help) for command in COMMANDS]
+    return "\n".join([_HEAD + "## Commands\n", *_table(commands), "", _COMMANDS, "## Keys\n", *_table(KEYS), ""])
+
+
+_COMMANDS = """\
+A beginning that fits one command is enough (`/ret`). A command is offered only when it makes sense. `/edit`, `/retry`
+and `/undo` start another branch of the conversation: what was said before stays on its own.
+"""
+
+
+def _table(rows: Iterable[tuple[str, str]]) -> list[str]:
+    escaped = ((left.replace("|", "\\|"), right.replace("|", "\\|")) for left, right in rows)
+    return ["| | |", "|---|---|", *(f"| {_code(left)} | {right} |" for left, right in escaped)]
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text.startswith("/") else text
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

@@ -1,0 +1,223 @@
+"""The chat at a terminal, without its prompt: the conversation, the engine that answers, and what is shown.
+
+Slash commands work on it (`ui/commands/`); `ui/repl.py` feeds it lines.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from llamachat import presets
+from llamachat.chat import turn
+from llamachat.chat.attachments import located
+from llamachat.chat.conversation import Conversation, State, Turn
+from llamachat.chat.turn import Settings
+from llamachat.choices import Choices
+from llamachat.engine.base import Engine, Event, Finished
+from llamachat.errors import EngineDied, ForbiddenTag, Interrupted, LlamachatError, UsageError
+from llamachat.presets import Shelf
+from llamachat.types import ContextUse, FinishReason
+from llamachat.ui import toolbar
+from llamachat.ui.attaching import Clerk, attach
+from llamachat.ui.screen import Screen
+from llamachat.ui.status import statistics
+from llamachat.ui.terminal import on_interrupt
+from llamachat.ui.theme import Look
+
+_LONG = 10.0  # seconds of an answer after which the bell may ring
+_BELLS = {"ring": "\a", "notify": "\x1b]9;llamachat: the answer is there\a"}
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What a chat needs of the rest of the program.
+
+    `make_engine` builds an engine for other choices, `models` names those that are here, `log_fault` keeps a
+    traceback, `on_answer` is told the file of the model that answered, `edit` lets the user's editor change a
+    text, `copy` puts one on the clipboard and says how.
+    """
+
+    make_engine: Callable[[Choices], Engine]
+    models: Callable[[], Sequence[str]]
+    log_fault: Callable[[Exception], LlamachatError]
+    on_answer: Callable[[Path], None]
+    edit: Callable[[str], str]
+    copy: Callable[[str], str]
+
+
+class Chat:
+    """One conversation with one model at a time. `choices` are what holds at its start."""
+
+    def __init__(self, engine: Engine, choices: Choices, shelf: Shelf, screen: Screen, outside: Outside) -> None:
+        self.engine = engine
+        self.choices = choices
+        self.shelf = shelf
+        self.screen = screen
+        self.outside = outside
+        self.conversation = Conversation(choices.text("system"))
+        self.ask_key: Callable[[str, str], str] = _first_key
+        self.shows_statistics = choices.switch("verbose")
+        self.last: Finished | None = None
+        self.edited: Turn | None = None  # the next message takes the place of this one
+        self.leaving = False
+        self._draft = ""
+
+    @property
+    def preset(self) -> str:
+        return self.choices.text("preset") or presets.NONE
+
+    @property
+    def settings(self) -> Settings:
+        return Settings.of(self.choices)
+
+    def say(self, line: str, look: Look | None = None) -> None:
+        self.screen.line(line, look)
+
+    def handle_error(self, error: Exception) -> None:
+        """Say it in a line. A fault of ours goes to the log, too."""
+        if not isinstance(error, LlamachatError):
+            error = self.outside.log_fault(error)
+        goes_on = isinstance(error, EngineDied) and error.restarts
+        remark = "It starts again; what was said is kept: /continue goes on, /retry asks once more. " if goes_on else ""
+        self.say(f"{error.message} {remark}{error.hint}", Look.ERROR)
+
+    def take_draft(self) -> str:
+        """What the next prompt begins with: a message that got no answer."""
+        draft, self._draft = self._draft, ""
+        return draft
+
+    def start_over(self) -> None:
+        self.conversation = Conversation(self.conversation.system)
+        self.last = self.edited = None
+
+    def choose(self, choices: Choices) -> None:
+        """Let these choices hold from now on, with another engine if they name another model. Raises ModelError."""
+        if choices.text("model") != self.choices.text("model"):
+            engine = self.outside.make_engine(choices)
+            engine.on_change = self.engine.on_change
+            self.engine.close()
+            self.engine = engine
+            self.engine.start()
+            self.say("Loading the model; you can type meanwhile.")
+        self.choices = choices
+        self.conversation.system = choices.text("system")
+
+    def toolbar(self, mode: str = "", hint: str = "") -> toolbar.State:
+        """What holds now, for the toolbar, with what the prompt has to say."""
+        if self.engine.failure:
+            return toolbar.State(mode=mode, remark=self.engine.failure.message)
+        info, loading = self.engine.info, self.engine.loading
+        if info is None:
+            percent = f" {100 * loading.done // loading.total} %" if loading.total else ""
+            return toolbar.State(mode=mode, remark=hint or f"loading the model…{percent}")
+        timings, usage = (self.last.timings, self.last.usage) if self.last else (None, None)
+        speed = usage.completion_tokens / timings.decode if timings and usage and timings.decode else None
+        context = self.last.context if self.last else ContextUse(info.n_ctx, 0)
+        glyphs = self.screen.theme().glyphs
+        gauge = glyphs.bar_full, glyphs.bar_empty
+        return toolbar.State(info.name, info.quantisation, self.preset, context, speed, hint, mode, gauge)
+
+    # answers
+
+    def ask(self, text: str, pasted: Sequence[tuple[int, int]] = ()) -> None:
+        """Send a message and show the answer. One without an answer comes back as the next draft.
+
+        It follows the leaf, or takes the place of the message that is being edited. `pasted` are the parts of it
+        that were not typed.
+        """
+        before, self._draft = self.conversation.leaf, text
+        message, documents = attach(text, pasted, Clerk(self.engine, self.say, self.ask_key))
+        if self.edited:
+            self.conversation.move(self.edited.parent)
+        try:
+            self._stream(turn.ask(self.conversation, message, self.engine, self.settings))
+        except ForbiddenTag as error:
+            is_last = error.index == len(self.conversation.messages()) - 1
+            raise (located(error, documents) if is_last else error) from error
+        finally:
+            if self.conversation.has_answer:
+                self._draft, self.edited = "", None
+            else:
+                self.conversation.take_back()
+                self.conversation.move(before)
+
+    def retry(self, n: int) -> None:
+        """Answer the last question again, beside the answer it has; of several answers the user picks one."""
+        question, before = self.conversation.questions[-1].number, self.conversation.leaf
+        found: list[int] = []
+        try:
+            for count in range(n):
+                self.conversation.move(question)
+                if n > 1:
+                    self.say(f"{count + 1} of {n}", Look.STRONG)
+                self._stream(turn.answer(self.conversation, self.engine, self._variation(count)))
+                found += [self.conversation.leaf] if self.conversation.leaf is not None else []
+                if self.last and self.last.reason is FinishReason.INTERRUPTED:
+                    break
+        finally:
+            if not self.conversation.has_answer:
+                self.conversation.move(found[-1] if found else before)
+        if len(found) > 1:
+            keys = "".join(str(count + 1) for count in range(len(found)))
+            picked = self.ask_key(f"Keep which? [{'/'.join(keys)}]", keys)
+            self.conversation.move(found[int(picked) - 1])
+
+    def go_on(self) -> None:
+        """Let the last answer go on where it broke off."""
+        self._stream(turn.continue_answer(self.conversation, self.engine, self.settings))
+
+    def _variation(self, count: int) -> Settings:
+        """The settings of one of several answers: with a seed, each has another."""
+        settings = self.settings
+        return settings if settings.seed is None else replace(settings, seed=settings.seed + count)
+
+    def _stream(self, events: Iterator[Event]) -> None:
+        """Show an answer as it comes. Ctrl-C ends it; what came stays, in the chat and on the screen."""
+        started, finished = time.monotonic(), None
+        with self.screen.answering() as view, on_interrupt(self.engine.interrupt):
+            for event in events:
+                view.show(event)
+                if isinstance(event, Finished):
+                    finished = self.last = event
+        if not self.conversation.has_answer or finished is None:
+            raise Interrupted("stopped before the first word.")
+        if info := self.engine.info:
+            self.outside.on_answer(Path(info.path))
+        self._close_answer(finished, time.monotonic() - started)
+
+    def _close_answer(self, finished: Finished, seconds: float) -> None:
+        """What is said after an answer."""
+        last = self.conversation.last
+        if remark := _remark(finished, last.state if last else State.COMPLETE):
+            self.say(remark, Look.DIM)
+        if self.shows_statistics:
+            self.say(statistics(finished), Look.DIM)
+        self.screen.gap()
+        if seconds >= _LONG and (bell := _BELLS.get(self.choices.text("bell") or "")):
+            self.screen.write(bell)
+
+
+def _remark(finished: Finished, state: State) -> str:
+    """How an answer ended, when it is not at its end."""
+    if state is State.INTERRUPTED:
+        return "[stopped; what was said is kept, and /continue goes on]"
+    if state is not State.LENGTH:
+        return ""
+    if finished.context.used >= finished.context.size:
+        return f"[cut: the context of {finished.context.size:,} tokens is full; /new starts over]"
+    return "[cut: the limit of tokens was reached; /continue goes on]"
+
+
+def _first_key(_question: str, keys: str) -> str:
+    """The answer to a question when nobody can be asked."""
+    return keys[0]
+
+
+def last_answer(chat: Chat) -> str:
+    """The text of the last answer. Raises UsageError where there is none."""
+    if chat.conversation.answer is None:
+        raise UsageError("there is no answer yet.")
+    return chat.conversation.answer.content

@@ -1,0 +1,78 @@
+"""The table of commands, and how one is found in it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from llamachat.errors import UsageError
+from llamachat.ui.chat import Chat
+from llamachat.ui.commands import adjust, show, take, talk
+from llamachat.ui.commands.command import Command, with_answer, with_question
+from llamachat.ui.keys import KEYS
+from llamachat.ui.theme import Look
+
+
+def find(word: str, chat: Chat) -> Command:
+    """The command of this name, or the only one that begins so. Raises UsageError: the nearest, or why not now."""
+    matches = [command for command in COMMANDS if command.name == word] or [
+        command for command in COMMANDS if command.name.startswith(word)
+    ]
+    if len(matches) != 1:
+        names = [command.name for command in matches] or difflib.get_close_matches(word, [c.name for c in COMMANDS], 1)
+        advice = f"Did you mean {' or '.join(f'/{name}' for name in names)}?" if names else "All commands: /help"
+        raise UsageError(f"there is no command /{word}.", advice)
+    if refusal := matches[0].refusal(chat):
+        raise UsageError(f"/{matches[0].name} makes no sense now: {refusal}")
+    return matches[0]
+
+
+def allowed(chat: Chat) -> list[Command]:
+    """The commands that make sense now."""
+    return [command for command in COMMANDS if not command.refusal(chat)]
+
+
+def candidates(chat: Chat, name: str) -> Iterable[str]:
+    """What Tab can offer after `/name `."""
+    return next((command.candidates(chat) for command in allowed(chat) if command.name == name), ())
+
+
+def _help(chat: Chat, _: str) -> None:
+    now = allowed(chat)
+    chat.screen.table((f"/{command.name} {command.arguments}", command.help) for command in now)
+    if later := [f"/{command.name}" for command in COMMANDS if command not in now]:
+        chat.say(f"When they make sense: {' '.join(later)}", Look.DIM)
+    chat.say("")
+    chat.screen.table(KEYS)
+
+
+COMMANDS = (
+    Command("help", "", "this page", _help),
+    Command("new", "", "start over; the system prompt stays", talk.new),
+    Command("retry", "[--n N]", "answer the last question again; of N answers you pick one", talk.retry, with_question),
+    Command("continue", "", "let a stopped or cut answer go on", talk.go_on, talk.why_not_continue),
+    Command("edit", "[N]", "change your last message, or the Nth, and ask again", talk.edit, with_question),
+    Command("undo", "", "take the last question and its answer back", talk.undo, with_question),
+    Command("attach", "FILE", "put a file into the next message; @FILE in it does the same", take.attach),
+    Command("editor", "[TEXT]", "write the message in your editor ($VISUAL, $EDITOR)", take.edit_draft),
+    Command("copy", "[code]", "copy the last answer, or its code", take.copy, with_answer, take.what_of_an_answer),
+    Command("save", "[code] FILE", "write the last answer, or its code, to a file", take.save, with_answer),
+    Command("system", "[TEXT|off]", "show or set the system prompt", adjust.system),
+    Command(
+        "preset", "[NAME [VARIABLE=VALUE]…|none]", "show the presets or change to one; the conversation stays",
+        adjust.preset, candidates=adjust.preset_names,
+    ),
+    Command(
+        "model", "[NAME|FILE]", "show or change the model; the conversation stays",
+        adjust.model, candidates=adjust.model_names,
+    ),
+    Command(
+        "set", "[NAME VALUE|off]", "show or set temperature, top_p, seed, max_tokens, …",
+        adjust.set_value, candidates=adjust.value_names,
+    ),
+    Command("context", "", "what fills the context, message by message", show.context),
+    Command("tokens", "[TEXT]", "the tokens of a text, or of what the model sees", show.tokens),
+    Command("thoughts", "", "what the model thought before its last answer", show.thoughts, with_answer),
+    Command("stats", "[on|off]", "what the last answer took; on: after each", show.stats),
+    Command("exit", "", "leave (or Ctrl-D)", talk.leave),
+)  # fmt: skip

@@ -1,0 +1,61 @@
+"""Commands about the course of the conversation."""
+
+from __future__ import annotations
+
+from llamachat.chat.conversation import State
+from llamachat.errors import UsageError
+from llamachat.ui.chat import Chat
+from llamachat.ui.theme import Look
+
+_MOST_CANDIDATES = 9  # one key picks
+_SHOWN = 60  # characters of a message in a remark
+
+
+def new(chat: Chat, _: str) -> None:
+    chat.start_over()
+    chat.say("A new conversation.")
+
+
+def retry(chat: Chat, text: str) -> None:
+    count = text.removeprefix("--n").strip() or "1"
+    if not (count.isascii() and count.isdigit() and 1 <= int(count) <= _MOST_CANDIDATES):
+        raise UsageError(f"/retry takes a number of answers from 1 to {_MOST_CANDIDATES}, not {text!r}.")
+    if chat.settings.seed is not None and int(count) == 1:
+        chat.say("The seed is set, so the answer will be the same; /set seed off.", Look.DIM)
+    chat.retry(int(count))
+
+
+def why_not_continue(chat: Chat) -> str:
+    last = chat.conversation.last
+    if last is None or chat.conversation.answer is None:
+        return "there is no answer yet."
+    return "the answer is complete." if last.state is State.COMPLETE else ""
+
+
+def go_on(chat: Chat, _: str) -> None:
+    chat.go_on()
+
+
+def edit(chat: Chat, text: str) -> str:
+    """The message comes back as a draft; what it becomes starts another branch."""
+    questions = chat.conversation.questions
+    number = text or str(len(questions))
+    if not (number.isascii() and number.isdigit() and 1 <= int(number) <= len(questions)):
+        raise UsageError(f"/edit takes the number of a message of yours, 1 to {len(questions)}, not {text!r}.")
+    chat.edited = questions[int(number) - 1]
+    if chat.edited is not questions[-1]:
+        chat.say("What came after this message stays on a branch of its own.", Look.DIM)
+    return chat.edited.message.content
+
+
+def undo(chat: Chat, _: str) -> None:
+    question = chat.conversation.questions[-1]
+    chat.conversation.move(question.parent)
+    chat.last = None
+    first_line = question.message.content.strip().partition("\n")[0]
+    brief = first_line if len(first_line) <= _SHOWN else f"{first_line[:_SHOWN]}…"
+    chat.say(f"Taken back: {brief}")
+
+
+def leave(chat: Chat, _: str) -> None:
+    chat.leaving = True

@@ -1,0 +1,226 @@
+"""`llamachat sessions`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from llamachat.chat.conversation import State
+from llamachat.store.sessions import Store
+from tests.conftest import Result
+from tests.store.conftest import answer, talk, user
+
+LONG_AGO = datetime.now(UTC) - timedelta(days=40)
+
+
+@pytest.fixture
+def sessions(run) -> Callable[..., Result]:
+    def call(*arguments: str, **options) -> Result:
+        return run("sessions", *arguments, **options)
+
+    return call
+
+
+@pytest.fixture
+def file(tmp_path) -> Path:
+    return tmp_path / "home" / "data" / "sessions.db"
+
+
+@pytest.fixture
+def kept(file) -> dict[str, str]:
+    """Sessions by what they are: an old chat, a one-shot, and a chat with a branch, a pin and an answer cut short."""
+    with Store(file, clock=lambda: LONG_AGO) as store:
+        old = talk(store, "An old\x1b[31m question", "An old answer", model="llama-2-7b-chat")
+    with Store(file) as store:
+        one_shot = talk(store, "Why is the sky blue?", "Rayleigh scattering.", model="parrot", one_shot=True)
+        chat = talk(store, "라마를 좋아해?", "Yes.", model="parrot", preset="brief", system="Be brief.")
+        question = store.load(chat).branch[0].turn.number
+        store.set_pinned(question, pinned=True)
+        reply = store.add(chat, question, answer(""), State.STREAMING)
+        store.finish(reply, answer("Very mu"), State.INTERRUPTED, {"seed": 7}, 3)
+    return {"old": old, "one_shot": one_shot, "chat": chat}
+
+
+def ids(result: Result) -> list[str]:
+    return [session["id"] for session in json.loads(result.out)]
+
+
+def test_without_sessions_it_is_said_how_to_begin_one(sessions):
+    assert "llamachat" in sessions().out
+    assert json.loads(sessions("list", "--json").out) == []
+
+
+def test_all_are_listed_the_newest_first(sessions, kept):
+    listed = json.loads(sessions("list", "--json").out)
+    assert [session["id"] for session in listed] == [kept["chat"], kept["one_shot"], kept["old"]]
+    assert listed[1] | {"created": 0, "updated": 0} == {
+        "id": kept["one_shot"],
+        "title": "Why is the sky blue?",
+        "created": 0,
+        "updated": 0,
+        "model": "parrot",
+        "preset": None,
+        "n_messages": 2,
+        "one_shot": True,
+    }
+    assert datetime.fromisoformat(listed[2]["created"]) - LONG_AGO < timedelta(seconds=1)
+    assert sessions().out == sessions("list").out
+
+
+def test_the_table_fits_a_terminal_and_cannot_act_on_it(sessions, kept, file):
+    with Store(file) as store:
+        talk(
+            store, "질문이 아주 길어서 제목이 표의 칸에 들어가지 않습니다 그래서", model="a-model-with-a-very-long-name"
+        )
+    out = sessions(terminal=True, COLUMNS="80").out
+    assert "\x1b" not in out
+    lines = out.splitlines()
+    assert len(lines) == 5
+    assert all(len(line) <= 80 for line in lines)
+    assert "1×" in next(line for line in lines if "sky" in line)
+    assert sum("1×" in line for line in lines) == 1
+    assert "one-shot" in sessions().out
+
+
+def test_a_session_is_shown_with_what_made_its_answers(sessions, kept):
+    shown = json.loads(sessions("show", kept["chat"][:9], "--json").out)
+    assert {key: shown[key] for key in ("id", "title", "preset", "n_messages")} == {
+        "id": kept["chat"],
+        "title": "라마를 좋아해?",
+        "preset": "brief",
+        "n_messages": 3,
+    }
+    question, reply = shown["messages"]
+    assert (question["role"], question["content"], question["parent"]) == ("user", "라마를 좋아해?", None)
+    assert (question["state"], question["pinned"], question["made"]) == ("complete", True, None)
+    assert (reply["parent"], reply["state"], reply["tokens"]) == (question["id"], "interrupted", 3)
+    assert reply["made"] == {"seed": 7}
+    assert datetime.fromisoformat(reply["created"]).tzinfo is not None
+    text = sessions("show", kept["chat"]).out
+    assert text.endswith("Assistant:\nVery mu\n\n(interrupted)\n")
+
+
+def test_what_was_said_cannot_act_on_a_terminal(sessions, kept):
+    assert "\x1b" in sessions("show", kept["old"]).out
+    assert "\x1b" not in sessions("show", kept["old"], terminal=True).out
+    hits = sessions("search", "question", terminal=True).out
+    assert re.findall(r"\x1b\[\d*m", hits) == ["\x1b[1m", "\x1b[0m"]
+    assert "\x1b" not in sessions("search", "question", terminal=True, NO_COLOR="1").out
+
+
+def test_messages_are_found(sessions, kept):
+    (hit,) = json.loads(sessions("search", "라마", "--json").out)
+    assert (hit["session"], hit["role"], hit["title"]) == (kept["chat"], "user", "라마를 좋아해?")
+    assert [hit["snippet"][start:end] for start, end in hit["matches"]] == ["라마"]
+    assert sessions("search", "rayleigh", "scatter*").out.splitlines()[0].startswith(kept["one_shot"])
+    assert json.loads(sessions("search", "old", "-n", "1", "--json").out)[0]["session"] == kept["old"]
+    nothing = sessions("search", "xyzzy")
+    assert (nothing.code, nothing.out) == (0, "Nothing was found.\n")
+
+
+def test_a_session_gets_another_title(sessions, kept):
+    assert sessions("rename", kept["chat"], "About", "llamas\n").code == 0
+    assert json.loads(sessions("show", kept["chat"], "--json").out)["title"] == "About llamas"
+
+
+def test_sessions_are_removed_when_the_user_says_yes(sessions, kept, file):
+    assert sessions("remove", kept["old"]).code == 2
+    assert sessions("remove", kept["old"], terminal=True, stdin=b"n\n").code == 130
+    assert len(ids(sessions("list", "--json"))) == 3
+    result = sessions("remove", kept["old"], kept["one_shot"], terminal=True, stdin=b"y\n")
+    assert result.out == "2 sessions removed.\n"
+    assert ids(sessions("list", "--json")) == [kept["chat"]]
+    assert b"Rayleigh" not in b"".join(each.read_bytes() for each in file.parent.iterdir())
+
+
+def test_old_sessions_are_removed_at_once(sessions, kept):
+    assert "no session older" in sessions("remove", "--older-than", "8w", "-y").out
+    assert sessions("remove", "--older-than", "30d", "--yes").out == "1 session removed.\n"
+    assert kept["old"] not in ids(sessions("list", "--json"))
+
+
+@pytest.mark.parametrize(
+    ("form", "words"), [("md", "## You"), ("json", '"messages"'), ("txt", "You:"), ("html", "<!doctype html>")]
+)
+def test_a_session_is_exported(sessions, kept, tmp_path, form, words):
+    out = sessions("export", kept["chat"], "--format", form).out
+    assert words in out
+    target = tmp_path / f"chat.{form}"
+    assert sessions("export", kept["chat"], "-o", str(target)).out == f"{target}\n"
+    assert target.read_text(encoding="utf-8") == out
+    refused = sessions("export", kept["old"], "-o", str(target))
+    assert (refused.code, target.read_text(encoding="utf-8")) == (2, out)
+    assert sessions("export", kept["old"], "-o", str(target), "--force").code == 0
+    assert target.read_text(encoding="utf-8") != out
+
+
+def test_what_was_exported_is_imported(sessions, kept, tmp_path):
+    target = tmp_path / "chat.json"
+    sessions("export", kept["chat"], "-o", str(target))
+    other = tmp_path / "other.json"
+    other.write_text('[{"role": "user", "content": "Hello!"}]')
+    result = sessions("import", str(target), str(other))
+    first, second = (line.split()[0] for line in result.out.splitlines())
+    assert json.loads(sessions("show", second, "--json").out)["title"] == "Hello!"
+    one, two = (json.loads(sessions("show", name, "--json").out) for name in (kept["chat"], first))
+    assert [message["content"] for message in one["messages"]] == [message["content"] for message in two["messages"]]
+    assert (two["n_messages"], two["title"]) == (3, one["title"])
+    assert one["id"] != two["id"]
+
+
+def test_of_files_with_a_mistake_none_is_imported(sessions, kept, tmp_path):
+    for name, content in (("good.json", '[{"role": "user", "content": "Hello!"}]'), ("bad.json", '[{"role": 1}]')):
+        (tmp_path / name).write_text(content)
+    result = sessions("import", str(tmp_path / "good.json"), str(tmp_path / "bad.json"))
+    assert result.code == 2
+    assert "bad.json: [0].role" in result.err
+    assert len(ids(sessions("list", "--json"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["show", "zzz"], "sessions list"),
+        (["show", "1"], "3 sessions begin with '1'"),
+        (["rename", "1", " "], "the title is empty"),
+        (["remove"], "--older-than 30d"),
+        (["remove", "--older-than", "soon"], "'soon' is no age"),
+        (["search", "++"], "no word"),
+        (["search", "\udcff"], "not UTF-8"),
+        (["export", "1", "--format", "pdf"], "md, json, txt, html"),
+        (["export", "1", "-o", "x.pdf"], "no format 'pdf'"),
+        (["import", "no-such-file"], "cannot be read"),
+        (["lisst"], "no such command"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(sessions, kept, arguments, words):
+    result = sessions(*arguments)
+    assert result.code == 2
+    assert words in result.err
+    assert result.err.count("\n") == 1
+
+
+def test_a_damaged_file_is_mended_in_a_line_beside_the_answer(sessions, kept, file):
+    with file.open("r+b") as opened:
+        opened.write(b"x" * 100)
+    result = sessions("list", "--json")
+    assert sorted(ids(result)) == sorted(kept.values())
+    assert re.fullmatch(r"llamachat: .*was damaged.*damaged-\d+-\d+\.\n", result.err)
+
+
+def test_a_newer_schema_is_exit_code_9(sessions, file):
+    import sqlite3
+
+    with Store(file) as store:
+        store.add(store.create("x").id, None, user("x"))
+    connection = sqlite3.connect(file)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    result = sessions()
+    assert result.code == 9
+    assert "schema 99" in result.err

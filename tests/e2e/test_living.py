@@ -1,0 +1,282 @@
+"""What makes a terminal one to live in: typed ahead, pasted, resized, suspended, narrow, dumb, stopped and gone on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+import psutil
+import pytest
+
+from tests.e2e.terminal import Terminal
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a POSIX pseudo-terminal")
+
+CTRL_C, CTRL_D, CTRL_Z = "\x03", "\x04", "\x1a"
+LONG = "Write a very long story about a lighthouse.\r"
+COLOURS = "Name three colours.\r"
+
+
+@pytest.fixture
+def chat(tmp_path, parrot):
+    """`chat(...)` opens a terminal with the tests' model; each of a test shares one home."""
+    terminals = []
+
+    def open_chat(*arguments: str, **options) -> Terminal:
+        terminal = Terminal(tmp_path / "home", "-m", str(parrot), "-t", "0", *arguments, **options)
+        terminals.append(terminal)
+        return terminal
+
+    yield open_chat
+    for terminal in terminals:
+        terminal.close()
+
+
+def paste(text: str) -> str:
+    return f"\x1b[200~{text}\x1b[201~"
+
+
+def test_a_newcomer_gets_one_screen_and_the_next_time_two_lines(chat):
+    first = chat()
+    screen = first.wait_for_prompt()
+    assert "The model runs on this machine" in screen
+    assert "@FILE" in screen
+    assert len(screen.split("›")[0].strip().splitlines()) < 12
+    first.type(CTRL_D)
+    first.exit_code()
+    second = chat().wait_for_prompt()
+    assert "The model runs on this machine" not in second
+    assert "/help lists the commands" in second
+
+
+def test_markdown_is_formatted_and_raw_is_what_the_model_wrote(chat):
+    terminal = chat()
+    terminal.wait_for_prompt()
+    formatted = terminal.ask("Show me some Markdown.")
+    terminal.ask("/set raw on")
+    raw = terminal.ask("/retry")
+    assert "**" in raw
+    assert "**" not in formatted
+
+
+def test_ctrl_c_then_continue_goes_on_and_the_next_turn_reuses_it_all(chat):
+    terminal = chat("-v")
+    terminal.wait_for_prompt()
+    terminal.type(LONG)
+    terminal.wait_for("lighthouse", 3)
+    terminal.type(CTRL_C)
+    terminal.wait_for("/continue goes on", 1)
+    terminal.wait_for_prompt()
+    terminal.type("/set max_tokens 5\r/continue\r")
+    terminal.wait_for("[cut: the limit of tokens", 1)
+    terminal.type("/set max_tokens off\rName three colours.\r")
+    terminal.wait_for("Red, green and blue.")
+
+
+def test_ctrl_c_twice_at_an_empty_prompt_leaves(chat):
+    terminal = chat()
+    terminal.wait_for_prompt()
+    terminal.type(CTRL_C)
+    terminal.wait_for("Ctrl-C again")
+    terminal.wait_for_prompt()
+    terminal.type("x")
+    terminal.wait_for("› x")
+    terminal.type(CTRL_C)
+    terminal.wait_for_prompt()
+    terminal.type(CTRL_C)
+    terminal.wait_for("Ctrl-C again", 2)
+    terminal.wait_for_prompt()
+    terminal.type(CTRL_C)
+    assert terminal.exit_code() == 0
+
+
+def test_what_is_typed_while_an_answer_streams_comes_into_the_next_prompt(chat):
+    terminal = chat("-n", "150")
+    terminal.wait_for_prompt()
+    terminal.type(LONG)
+    terminal.wait_for("lighthouse", 2)
+    terminal.type("What is 2+2?\rand then")
+    terminal.wait_for("2+2 is 4.")
+    terminal.wait_for("› and then")
+    assert terminal.text.count("What is 2+2?") == 1
+
+
+def test_a_paste_of_ten_thousand_lines_during_an_answer_is_one_piece(chat):
+    terminal = chat()
+    terminal.wait_for_prompt()
+    terminal.type(LONG)
+    terminal.wait_for("lighthouse", 2)
+    terminal.type(paste("\r".join(f"line {count}" for count in range(10_000))))
+    terminal.type(CTRL_C)
+    terminal.wait_for("[stopped", 1)
+    terminal.wait_for("[10,000 lines pasted]")
+    terminal.type("\r")
+    terminal.wait_for("the prompt is")  # far more than the context, and the draft is back
+    terminal.wait_for("› [10,000 lines")
+
+
+@pytest.mark.parametrize("columns", [20, 37, 200])
+def test_a_narrow_or_wide_terminal_shows_whole_words(chat, columns):
+    terminal = chat(columns=columns)
+    terminal.wait_for_prompt()
+    assert "안" in terminal.ask("Greet me in Korean.")
+    answer = terminal.ask("Name three colours.").splitlines()
+    assert " ".join(" ".join(answer).split()).endswith("Red, green and blue.")
+    assert all(len(line) <= columns for line in answer)
+
+
+def test_a_resize_while_an_answer_streams_leaves_nothing_torn(chat):
+    terminal = chat("-n", "400", columns=100)
+    terminal.wait_for_prompt()
+    terminal.type(LONG)
+    terminal.wait_for("lighthouse", 2)
+    for columns in (60, 30, 120, 80):
+        terminal.resize(columns, 40)
+        terminal.read(0.1)
+    terminal.wait_for_prompt()
+    assert "Traceback" not in terminal.text
+    terminal.type("/new\r" + COLOURS)
+    terminal.wait_for("Red, green and blue.")
+
+
+def test_ctrl_z_stops_the_engine_too_and_fg_goes_on(tmp_path, parrot):
+    terminal = Terminal(tmp_path / "home", command=("bash", "--norc", "-i"), PS1="$ ")
+    try:
+        terminal.wait_for("$")
+        terminal.type(f"{sys.executable} -m llamachat -m {parrot} -t 0\r")
+        terminal.wait_for_prompt()
+        terminal.type(LONG)
+        terminal.wait_for("lighthouse", 2)
+        terminal.type(CTRL_Z)
+        terminal.wait_for("Stopped")
+        ours = psutil.Process(terminal.process.pid).children(recursive=True)
+        assert len(ours) == 2
+        assert {process.status() for process in ours} == {psutil.STATUS_STOPPED}
+        terminal.type("echo shell works\r")
+        terminal.wait_for("shell works", 2)
+        terminal.type("fg\r")
+        n_shown = terminal.text.count("lighthouse")
+        terminal.wait_until(lambda: terminal.text.count("lighthouse") != n_shown)
+        terminal.type(CTRL_C)
+        terminal.wait_for("[stopped")
+        terminal.wait_for_prompt()
+        terminal.type(CTRL_Z)
+        terminal.wait_for("Stopped", 2)
+        terminal.type("fg\r")
+        terminal.wait_for_prompt()
+        terminal.type(CTRL_D)
+        terminal.wait_until(lambda: terminal.line == "$")
+        terminal.type("stty -a\r")
+        terminal.wait_for(" icanon ")
+        assert " -echo " not in terminal.text
+    finally:
+        terminal.close()
+
+
+def test_an_engine_killed_in_the_middle_of_a_word_leaves_a_sane_terminal(chat):
+    terminal = chat()
+    terminal.wait_for_prompt()
+    terminal.type(LONG)
+    terminal.wait_for("lighthouse", 2)
+    [engine] = psutil.Process(terminal.process.pid).children()
+    os.kill(engine.pid, signal.SIGKILL)
+    terminal.wait_for("the engine crashed")
+    terminal.wait_for_prompt()
+    terminal.type("/continue\r")
+    terminal.wait_until(lambda: "makes no sense" not in terminal.text)
+    time.sleep(0.5)
+    terminal.type(CTRL_C)
+    terminal.wait_for_prompt()
+    terminal.type("/new\r" + COLOURS)
+    terminal.wait_for("Red, green and blue.")
+
+
+def test_a_dumb_terminal_gets_no_escape_sequence(chat):
+    terminal = chat(TERM="dumb")
+    terminal.wait_for_prompt()
+    terminal.type("My name is Ada.\r")
+    terminal.wait_for("Hello, Ada.")
+    terminal.wait_for("(End of the answer.)")
+    terminal.type(CTRL_D)
+    terminal.exit_code()
+    assert b"\x1b" not in terminal.raw
+
+
+def test_an_accessible_chat_says_roles_and_ends_in_words_without_colour(chat):
+    terminal = chat(ACCESSIBLE="1")
+    terminal.wait_for_prompt()
+    terminal.type("My name is Ada.\r")
+    terminal.wait_for("Assistant:\nHello, Ada.")
+    terminal.wait_for("(End of the answer.)")
+    coloured = [code for code in terminal.raw.split(b"\x1b[") if code[:3] in (b"31m", b"36m", b"1;3")]
+    assert coloured == []
+
+
+def test_no_colour_leaves_none(chat):
+    terminal = chat(NO_COLOR="1")
+    terminal.wait_for_prompt()
+    terminal.ask("Show me some Markdown.")
+    terminal.ask("/xyzzy")
+    colours = {f"{base + colour}".encode() for base in (30, 40, 90, 100) for colour in range(8)}
+    codes = {part for sequence in terminal.raw.split(b"\x1b[")[1:] for part in sequence.split(b"m")[0].split(b";")}
+    assert codes & colours == set()
+
+
+def test_a_terminal_without_unicode_gets_ascii(chat):
+    terminal = chat(PYTHONIOENCODING="latin-1", PYTHONUTF8="0")
+    terminal.wait_until(lambda: terminal.line == ">")
+    terminal.type(COLOURS)
+    terminal.wait_for("Red, green and blue.")
+    assert "Traceback" not in terminal.text
+
+
+@pytest.mark.parametrize(("report", "heading"), [("ffff/ffff/ffff", b"34"), ("0000/0000/0000", b"36")])
+def test_colours_follow_the_background_that_the_terminal_reports(chat, report, heading):
+    terminal = chat()
+    terminal.wait_until(lambda: b"\x1b]11;?" in terminal.raw)
+    terminal.type(f"\x1b]11;rgb:{report}\x1b\\")
+    terminal.wait_for_prompt()
+    assert "rgb" not in terminal.text
+    terminal.raw = b""
+    terminal.ask("Show me some Markdown.")
+    assert heading in terminal.raw
+
+
+def test_a_long_answer_rings_if_that_is_wished(chat):
+    terminal = chat(LLAMACHAT_BELL="notify")
+    terminal.wait_for_prompt()
+    assert "Red, green and blue." in terminal.ask("Name three colours.")
+    assert b"\x1b]9;" not in terminal.raw  # a short one
+
+
+def test_a_file_is_attached_by_name_and_completed_by_tab(chat, tmp_path, parrot):
+    (tmp_path / "colours-of-mine.txt").write_text("Name three colours.")
+    terminal = Terminal(
+        tmp_path / "home", "-c", f"cd {tmp_path} && exec {sys.executable} -m llamachat -m {parrot} -t 0",
+        command=("sh",),
+    )  # fmt: skip
+    try:
+        terminal.wait_for_prompt()
+        terminal.type("@colo\t")
+        terminal.wait_for("› @colours-of-mine.txt")
+        terminal.type("\r")
+        terminal.wait_for("colours-of-mine.txt: 19 bytes, 6 tokens")
+        terminal.wait_for_prompt()
+        terminal.type("/context\r")
+        terminal.wait_for("what frames the turns")
+    finally:
+        terminal.close()
+
+
+def test_of_two_answers_one_key_picks(chat):
+    terminal = chat()
+    terminal.wait_for_prompt()
+    terminal.ask("Name three colours.")
+    terminal.type("/retry --n 2\r")
+    terminal.wait_for("Keep which? [1/2]")
+    terminal.type("2")
+    terminal.wait_for_prompt()
+    terminal.type("/edit\r")
+    terminal.wait_for("› Name three colours.", 2)

@@ -1,0 +1,70 @@
+"""`@file` in a message, as it is met at the prompt."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def notes(tmp_path):
+    (tmp_path / "notes.txt").write_text("the cat sat")
+    (tmp_path / "src").mkdir()
+    for name in "abcdefg":
+        (tmp_path / "src" / f"{name}.py").write_text(f"{name} = 1")
+    return tmp_path
+
+
+def test_a_file_is_shown_with_size_and_tokens_and_sent_before_the_words(chat, notes):
+    desk = chat(["a cat"])
+    desk("Who is in @notes.txt?")
+    assert "notes.txt: 11 bytes, 3 tokens" in desk.shown
+    message = desk.said()[0]
+    assert message.index("the cat sat") < message.index("Who is in notes.txt?")
+
+
+def test_a_folder_is_asked_about(chat, notes):
+    desk = chat(["fine"], ["fine"])
+    desk.keys = ["n", "y"]
+    desk("What is @src/ about?")
+    assert desk.asked == ["Attach 7 files, 35 bytes? [y/N]"]
+    assert "src/a.py, src/b.py, src/c.py, src/d.py, src/e.py and 2 more" in desk.shown
+    assert desk.said()[0] == "What is @src/ about?"
+    desk("What is @src/*.py about?")
+    assert desk.said()[2].count("= 1") == 7
+
+
+def test_what_looks_like_a_path_and_is_none_is_sent_with_a_remark(chat, notes):
+    desk = chat(["a decorator"])
+    desk("What does @functools.cache do?")
+    assert "@functools.cache: no such file; sent as it is written." in desk.shown
+    assert desk.said()[0] == "What does @functools.cache do?"
+
+
+def test_a_pasted_text_attaches_nothing(chat, notes):
+    desk = chat(["words"])
+    text = "Explain: @notes.txt"
+    desk(text, [(9, len(text))])
+    assert desk.said()[0] == text
+
+
+def test_a_binary_file_is_refused_and_the_message_comes_back(chat, notes):
+    (notes / "photo.jpg").write_bytes(b"\xff\xd8\x00")
+    desk = chat()
+    assert desk("What is on @photo.jpg?") == "What is on @photo.jpg?"
+    assert "photo.jpg" in desk.shown
+    assert desk.engine.requests == []
+
+
+def test_more_than_the_context_holds_is_refused_before_it_is_sent(chat, notes):
+    (notes / "long.txt").write_text("word " * 600)
+    desk = chat()
+    assert desk("Sum up @long.txt") == "Sum up @long.txt"
+    assert "the prompt is 600 tokens" in desk.shown
+    assert desk.engine.requests == []
+
+
+def test_a_name_that_would_act_on_the_terminal_is_shown_harmless(chat, notes):
+    (notes / "a\x1b[31mb.txt").write_text("hi")
+    desk = chat(["fine"])
+    desk("See @a\x1b[31mb.txt")
+    assert "\x1b" not in desk.shown
