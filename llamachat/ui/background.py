@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from llamachat.ui.theme import Background as Background  # noqa: PLC0414  what all of this is about
+from llamachat.ui.theme import Background
 
 QUESTION = "\x1b]11;?\x1b\\"  # xterm's OSC 11, "Operating System Commands" in its ctlseqs.txt
 

@@ -151,7 +151,7 @@ class TerminalKeyboard:
     # signals and reports
 
     def _handle_signals(self) -> None:
-        actions = {
+        actions: dict[int, Callable[[int, FrameType | None], None]] = {
             signal.SIGCONT: self._go_on,
             signal.SIGTSTP: self._leave,
             signal.SIGTERM: self._leave,
