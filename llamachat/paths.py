@@ -73,6 +73,11 @@ class Paths:
         return self.state / "licences.json"
 
     @property
+    def sessions(self) -> Path:
+        """What was said (store/)."""
+        return self.data / "sessions.db"
+
+    @property
     def joined(self) -> Path:
         """Model files that were put together from halves."""
         return self.data / "models"

@@ -15,7 +15,6 @@ from llamachat.models.library import NoModel
 from llamachat.paths import private_file
 from llamachat.presets import Shelf
 from llamachat.ui import repl
-from llamachat.ui.background import Background
 from llamachat.ui.chat import Chat, Outside
 from llamachat.ui.clipboard import copy
 from llamachat.ui.commands import table
@@ -25,6 +24,7 @@ from llamachat.ui.history import History
 from llamachat.ui.keyboard import Keyboard, open_keyboard
 from llamachat.ui.prompt import Prompt
 from llamachat.ui.screen import Screen
+from llamachat.ui.theme import Background
 from llamachat.ui.toolbar import Fragments, toolbar
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from llamachat.choices import Choices
 from llamachat.environment import Environment
-from llamachat.ui.background import Background
-from llamachat.ui.theme import Theme, theme
+from llamachat.ui.theme import Background, Theme, theme
 
 
 def theme_for(choices: Choices, background: Background, environment: Environment) -> Theme:

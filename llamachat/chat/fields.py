@@ -1,0 +1,95 @@
+"""JSON that somebody else wrote, read with care: each value knows its place, so that a mistake can be found."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from llamachat.chat.transcript import to_moment
+from llamachat.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A value and where it stands: `chats.json: messages[3].role`. Its methods raise UsageError."""
+
+    value: Any
+    file: str
+    path: str = ""
+
+    @classmethod
+    def of_file(cls, path: Path) -> Field:
+        try:
+            return cls(json.loads(path.read_bytes()), str(path))
+        except json.JSONDecodeError as error:
+            where = f"line {error.lineno}, column {error.colno}"
+            raise UsageError(f"{path}, {where}: this is not JSON ({error.msg.lower()}).") from error
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{path} is not UTF-8 text.", "sessions import takes JSON files.") from error
+        except RecursionError as error:
+            raise UsageError(f"{path} is nested too deeply.", "sessions import takes JSON files.") from error
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read: {error.strerror}.", "Check the path.") from error
+
+    def has(self, key: str) -> bool:
+        return isinstance(self.value, dict) and key in self.value
+
+    def __getitem__(self, key: str) -> Field:
+        """A member; one that is not there is null."""
+        if not isinstance(self.value, dict):
+            raise self.wrong("an object")
+        return Field(self.value.get(key), self.file, f"{self.path}.{key}" if self.path else key)
+
+    def items(self) -> Iterator[Field]:
+        """The elements of a list."""
+        if not isinstance(self.value, list):
+            raise self.wrong("a list")
+        return (Field(value, self.file, f"{self.path}[{index}]") for index, value in enumerate(self.value))
+
+    def members(self) -> Iterator[tuple[str, Field]]:
+        """The members of an object."""
+        if not isinstance(self.value, dict):
+            raise self.wrong("an object")
+        return ((key, self[key]) for key in self.value)
+
+    def text(self) -> str:
+        if not isinstance(self.value, str):
+            raise self.wrong("text")
+        return self.value
+
+    def text_or_none(self) -> str | None:
+        return None if self.value is None else self.text()
+
+    def whole_or_none(self) -> int | None:
+        if self.value is None:
+            return None
+        if not isinstance(self.value, int) or isinstance(self.value, bool) or abs(self.value) >= 1 << 53:
+            raise self.wrong("a whole number")
+        return self.value
+
+    def whole(self) -> int:
+        number = self.whole_or_none()
+        if number is None:
+            raise self.wrong("a whole number")
+        return number
+
+    def moment(self) -> datetime | None:
+        """A time as ISO 8601 or in seconds since 1970; None for null."""
+        try:
+            if isinstance(self.value, int | float) and math.isfinite(self.value):
+                return datetime.fromtimestamp(self.value, UTC)
+            return None if self.value is None else to_moment(self.text())
+        except (ValueError, OverflowError, OSError) as error:
+            raise self.wrong("a time") from error
+
+    def wrong(self, wanted: str) -> UsageError:
+        return self.error(f"this should be {wanted}.")
+
+    def error(self, message: str) -> UsageError:
+        place = f"{self.file}: {self.path}" if self.path else self.file
+        return UsageError(f"{place}: {message}", "Nothing was imported.")

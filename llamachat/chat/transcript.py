@@ -1,0 +1,112 @@
+"""A conversation as it is kept: its tree of turns, what made each answer, and the head that a list shows.
+
+What `store/` loads, `export` writes and `imports` reads. Times are in UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from llamachat.chat.conversation import Conversation, State, Turn
+from llamachat.types import Role
+
+Made = Mapping[str, Any]  # what made an answer: JSON, whose keys are its maker's
+_TITLE_LENGTH = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What there is to say of a conversation without its turns. `id` is empty for one that is not kept.
+
+    `leaf` is the turn at which it stands, `n_messages` counts those of all branches.
+    """
+
+    id: str
+    title: str
+    created: datetime
+    updated: datetime
+    model: str | None = None
+    preset: str | None = None
+    system: str | None = None
+    one_shot: bool = False
+    leaf: int | None = None
+    n_messages: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A turn, and what is known of it. `n_tokens` as the model that answered counted them."""
+
+    turn: Turn
+    created: datetime
+    updated: datetime
+    n_tokens: int | None = None
+    made: Made | None = None
+    pinned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A text that stands for the turns from `first` to `last`; the newest for a range holds."""
+
+    number: int
+    first: int
+    last: int
+    content: str
+    created: datetime
+    made: Made | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """A whole conversation. Each entry comes after the one that it follows."""
+
+    session: Session
+    entries: tuple[Entry, ...]
+    summaries: tuple[Summary, ...] = field(default=())
+
+    @property
+    def branch(self) -> tuple[Entry, ...]:
+        """From the first turn to the leaf."""
+        by_number = {entry.turn.number: entry for entry in self.entries}
+        path = []
+        number = self.session.leaf
+        while number is not None:
+            path.append(by_number[number])
+            number = by_number[number].turn.parent
+        return tuple(path[::-1])
+
+    def conversation(self) -> Conversation:
+        """To talk on; its turns keep their numbers."""
+        return Conversation.restore(self.session.system, [entry.turn for entry in self.entries], self.session.leaf)
+
+
+def title_of(text: str) -> str:
+    """A title from a first message: its first line that says something, shortened."""
+    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    line = " ".join(line[: 4 * _TITLE_LENGTH].split())
+    return line if len(line) <= _TITLE_LENGTH else f"{line[: _TITLE_LENGTH - 1].rstrip()}…"
+
+
+def title_of_turns(entries: tuple[Entry, ...]) -> str:
+    """From the first thing that the user said."""
+    return next((title_of(each.turn.message.content) for each in entries if each.turn.message.role is Role.USER), "")
+
+
+def to_text(moment: datetime) -> str:
+    """As ISO 8601, which sorts by time."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def to_moment(text: str) -> datetime:
+    """Raises ValueError. Without a zone it is in UTC."""
+    moment = datetime.fromisoformat(text)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def settled(state: State) -> State:
+    """An answer that nobody goes on with."""
+    return State.INTERRUPTED if state is State.STREAMING else state

@@ -1,0 +1,1 @@
+"""What was said, kept on disk: one SQLite file of sessions, each a tree of turns."""

@@ -1,0 +1,201 @@
+"""The database file: how it is opened and written. It knows nothing of what is in it.
+
+Any number of processes may have it open. A file that was replaced meanwhile (by one of them, because it was
+damaged) is opened anew before it is written.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from llamachat.errors import StorageError
+from llamachat.paths import locked, make_private_folder, private_file
+from llamachat.store import migrations
+from llamachat.store.faults import ReadOnly, damaged, sqlite_errors
+
+PATIENCE = 5.0  # seconds to wait for another process's transaction, which takes milliseconds
+_MAGIC = b"SQLite format 3\0"
+_HEADER_BYTES = 100  # sqlite.org/fileformat2.html, 1.3: the version at 60, the application at 68
+_PRIVATE = 0o600
+
+Identity = tuple[int, int]
+
+
+class Database:
+    """A connection, and where it leads. One transaction at a time, from any thread."""
+
+    def __init__(self, path: Path | None, patience: float = PATIENCE) -> None:
+        """Open the file, and make it if there is none; None is a database in memory.
+
+        Raises Damaged, ReadOnly or another StorageError; a file with a newer schema is not touched.
+        """
+        self.path = path
+        self.identity: Identity = (0, 0)
+        self._patience = patience
+        self._is_read_only = False
+        self._lock = threading.RLock()
+        self._open()
+
+    def close(self) -> None:
+        """Twice does no harm."""
+        with suppress(sqlite3.Error):
+            self._connection.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, sqlite_errors(self.path):
+            self._follow()
+            yield self._connection
+
+    @contextmanager
+    def writing(self, *, synced: bool = False, patience: float | None = None) -> Iterator[sqlite3.Connection]:
+        """A transaction: all of it or, on an error, nothing. `synced`: it is on the disk when this returns."""
+        with self._lock, sqlite_errors(self.path):
+            self._follow(to_write=True)
+            connection = self._connection
+            seconds = self._patience if patience is None else patience
+            connection.execute(f"PRAGMA busy_timeout = {int(1000 * seconds)}")
+            connection.execute(f"PRAGMA synchronous = {'FULL' if synced else 'NORMAL'}")
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:  # some errors end it themselves
+                    connection.execute("ROLLBACK")
+                raise
+
+    def shed(self) -> None:
+        """Write the log into the file and empty it, so that what was removed is in neither.
+
+        While another process reads, some of it stays until the next time.
+        """
+        with self.reading() as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def _open(self) -> None:
+        if self.path is None:
+            self._connection = _configured(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False))
+            migrations.migrate(self._connection)
+            return
+        try:
+            self._open_for_writing(self.path)
+            self._is_read_only = False
+        except ReadOnly:
+            self._open_for_reading(self.path)
+            self._is_read_only = True
+
+    def _open_for_writing(self, path: Path) -> None:
+        if not path.exists():
+            make_private_folder(path.parent)
+            with suppress(StorageError):  # SQLite's words for it are better
+                private_file(path)
+        _make_private(path)  # before there is a log, which gets the same mode
+        self.identity = identity(path)
+        _check_header(path)
+        with sqlite_errors(path):
+            connection = sqlite3.connect(path, self._patience, isolation_level=None, check_same_thread=False)
+            try:
+                self._connection = _configured(connection)
+                self._bring_up_to_date(path)
+            except BaseException:
+                connection.close()
+                raise
+
+    def _open_for_reading(self, path: Path) -> None:
+        """A disk that cannot be written can still be read, unless a log is waiting to be written into the file."""
+        log = path.with_name(f"{path.name}-wal")
+        if not path.exists() or (log.exists() and log.stat().st_size):
+            raise _read_only(path)
+        place = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+        with sqlite_errors(path):
+            connection = sqlite3.connect(place, uri=True, isolation_level=None, check_same_thread=False)
+            try:
+                self._connection = _configured(connection)
+                if migrations.version_of(connection) != migrations.LATEST:
+                    raise _read_only(path)
+            except BaseException:
+                connection.close()
+                raise
+
+    def _bring_up_to_date(self, path: Path) -> None:
+        version = migrations.version_of(self._connection)
+        if version > migrations.LATEST:
+            raise _too_new(path, version)
+        if version < migrations.LATEST:
+            with locked(path):
+                if version == 0:
+                    self._connection.execute("PRAGMA journal_mode = WAL")
+                migrations.migrate(self._connection)
+
+    def _follow(self, *, to_write: bool = False) -> None:
+        """Be where the path leads now, and able to write if that is possible by now."""
+        if self.path is None:
+            return
+        if identity(self.path) != self.identity:
+            with locked(self.path):  # whoever replaces it is done
+                pass
+        elif not (to_write and self._is_read_only):
+            return
+        self.close()
+        self._open()
+
+
+def identity(path: Path) -> Identity:
+    """Which file this is; a moved or replaced one is another."""
+    try:
+        status = path.stat()
+    except OSError:
+        return (0, 0)
+    return status.st_dev, status.st_ino
+
+
+def _configured(connection: sqlite3.Connection) -> sqlite3.Connection:
+    connection.row_factory = sqlite3.Row
+    connection.text_factory = lambda data: data.decode("utf-8", "replace")  # a flipped bit is no reason to stop
+    for pragma in ("foreign_keys = ON", "secure_delete = ON", "synchronous = NORMAL"):
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+def _check_header(path: Path) -> None:
+    """Refuse what is not ours, before SQLite touches it. An empty file is a new one."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEADER_BYTES)
+    except OSError:
+        return  # SQLite's words for it are better
+    if not head and not path.with_name(f"{path.name}-wal").exists():
+        return
+    if len(head) < _HEADER_BYTES or not head.startswith(_MAGIC):
+        raise damaged(path)
+    version, application = (int.from_bytes(head[at : at + 4], "big") for at in (60, 68))
+    if version and application != migrations.APPLICATION_ID:
+        raise StorageError(f"{path} is another program's database.", "Move it out of the way.")
+    if version > migrations.LATEST:
+        raise _too_new(path, version)
+
+
+def _too_new(path: Path, version: int) -> StorageError:
+    return StorageError(
+        f"{path} was written by a newer llamachat (schema {version}; this one knows {migrations.LATEST}).",
+        "Upgrade: pipx upgrade llamachat",
+    )
+
+
+def _read_only(path: Path) -> ReadOnly:
+    return ReadOnly(
+        f"{path} cannot be written: it, its folder or its disk is read-only.",
+        "Check its permissions, or name another folder with LLAMACHAT_HOME.",
+    )
+
+
+def _make_private(path: Path) -> None:
+    with suppress(OSError):  # it is not there, or somebody else's: theirs to decide
+        if os.name == "posix" and path.stat().st_mode & 0o777 != _PRIVATE:
+            path.chmod(_PRIVATE)
