@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from llamachat.chat.conversation import Made
 from llamachat.chat.fields import Field
 from llamachat.chat.grown import Seed, grown
-from llamachat.chat.transcript import Made, Session, Transcript, title_of_turns
+from llamachat.chat.transcript import Session, Transcript, title_of_turns
 from llamachat.types import Role
 
 _ROLES = {"user": Role.USER, "assistant": Role.ASSISTANT}

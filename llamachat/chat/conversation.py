@@ -6,11 +6,14 @@ again or editing an earlier message starts another branch; what was said on the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any, Protocol
 
 from llamachat.types import FinishReason, Message, Role
+
+Made = Mapping[str, Any]  # what made an answer: JSON
 
 
 class State(StrEnum):
@@ -37,11 +40,49 @@ class Turn:
     state: State = State.COMPLETE
 
 
-class Conversation:
-    """User and assistant by turns. Only `chat/turn.py` adds to it; anyone may move in it."""
+class Keeper(Protocol):
+    """What keeps a conversation. It is told of each change when it has been made, in order."""
 
-    def __init__(self, system: str | None = None) -> None:
+    def added(self, turn: Turn) -> None:
+        """A user's message is on the disk when this returns."""
+        ...
+
+    def grew(self, turn: Turn) -> None: ...
+
+    def ended(self, turn: Turn, made: Made | None = None, n_tokens: int | None = None) -> None: ...
+
+    def reopened(self, turn: Turn) -> None: ...
+
+    def taken_back(self, turn: Turn) -> None: ...
+
+    def moved(self, leaf: int | None) -> None: ...
+
+
+class Nobody:
+    """Keeps nothing."""
+
+    def added(self, turn: Turn) -> None: ...
+
+    def grew(self, turn: Turn) -> None: ...
+
+    def ended(self, turn: Turn, made: Made | None = None, n_tokens: int | None = None) -> None: ...
+
+    def reopened(self, turn: Turn) -> None: ...
+
+    def taken_back(self, turn: Turn) -> None: ...
+
+    def moved(self, leaf: int | None) -> None: ...
+
+
+class Conversation:
+    """User and assistant by turns. Only `chat/turn.py` adds to it; anyone may move in it.
+
+    `keeper` is told of every change.
+    """
+
+    def __init__(self, system: str | None = None, keeper: Keeper | None = None) -> None:
         self.system = system
+        self.keeper = keeper or Nobody()
         self.leaf: int | None = None
         self._turns: dict[int, Turn] = {}
         self._next = 0
@@ -61,7 +102,7 @@ class Conversation:
         conversation = cls(system)
         conversation._turns = {turn.number: turn for turn in turns}
         conversation._next = max(conversation._turns, default=-1) + 1
-        conversation.move(leaf)
+        conversation.leaf = leaf
         return conversation
 
     @property
@@ -97,26 +138,40 @@ class Conversation:
     def move(self, leaf: int | None) -> None:
         """Let the conversation stand at this turn; None is before the first."""
         assert leaf is None or leaf in self._turns
-        self.leaf = leaf
+        if leaf != self.leaf:
+            self.leaf = leaf
+            self.keeper.moved(leaf)
 
     def add(self, message: Message, state: State = State.COMPLETE) -> None:
-        self._turns[self._next] = Turn(self._next, self.leaf, message, state)
-        self.leaf = self._next
+        turn = Turn(self._next, self.leaf, message, state)
+        self._turns[turn.number] = turn
+        self.leaf = turn.number
         self._next += 1
+        self.keeper.added(turn)
 
     def grow_answer(self, text: str) -> None:
         """Append to the answer that is streaming."""
         last = self._leaf_turn()
         self._put(replace(last, message=replace(last.message, content=last.message.content + text)))
+        self.keeper.grew(self._leaf_turn())
 
-    def end_answer(self, message: Message, state: State) -> None:
+    def end_answer(self, message: Message, state: State, made: Made | None = None, n_tokens: int | None = None) -> None:
+        """The answer is whole, or as whole as it will be. `made` is what made it, of so many tokens."""
         self._put(replace(self._leaf_turn(), message=message, state=state))
+        self.keeper.ended(self._leaf_turn(), made, n_tokens)
+
+    def reopen_answer(self) -> None:
+        """The last answer goes on. Its token ids are not those of the longer text."""
+        last = self._leaf_turn()
+        self._put(replace(last, message=replace(last.message, tokens=None), state=State.STREAMING))
+        self.keeper.reopened(self._leaf_turn())
 
     def take_back(self) -> Message:
         """Remove the leaf, which nothing follows: it was never answered, or never said anything."""
         last = self._leaf_turn()
         del self._turns[last.number]
         self.leaf = last.parent
+        self.keeper.taken_back(last)
         return last.message
 
     def _path(self) -> Iterator[Turn]:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from llamachat.chat.conversation import Turn
-from llamachat.chat.transcript import Entry, Made
+from llamachat.chat.conversation import Made, Turn
+from llamachat.chat.transcript import Entry
 from llamachat.types import Message, Role
 
 

@@ -5,15 +5,12 @@ What `store/` loads, `export` writes and `imports` reads. Times are in UTC.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
-from llamachat.chat.conversation import Conversation, State, Turn
+from llamachat.chat.conversation import Conversation, Made, State, Turn
 from llamachat.types import Role
 
-Made = Mapping[str, Any]  # what made an answer: JSON, whose keys are its maker's
 _TITLE_LENGTH = 60
 
 

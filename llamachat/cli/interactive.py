@@ -12,7 +12,6 @@ from llamachat.cli.welcome import greet
 from llamachat.environment import Environment
 from llamachat.errors import ExitCode
 from llamachat.models.library import NoModel
-from llamachat.paths import private_file
 from llamachat.presets import Shelf
 from llamachat.ui import repl
 from llamachat.ui.chat import Chat, Outside
@@ -39,8 +38,8 @@ def run(options: ChatOptions, environment: Environment, child: Child) -> int:
         first.offer(choices, environment)
         engine = make_engine(choices, environment, child)
     engine.start()  # it loads while the line editor is set up
-    keyboard = open_keyboard(environment, asks_background=choices.text("theme") == "auto")
     quiet, plain = choices.switch("quiet"), choices.switch("plain") or environment.wants_plain
+    keyboard = open_keyboard(environment, asks_background=choices.text("theme") == "auto" and not plain)
     themes = {background: theme_for(choices, background, environment) for background in Background}
     screen = Screen(
         environment, lambda: themes[keyboard.background], quiet=quiet, plain=plain, raw=choices.switch("raw")
@@ -50,7 +49,7 @@ def run(options: ChatOptions, environment: Environment, child: Child) -> int:
     is_newcomer = not history_file.exists()
     try:
         with keyboard:
-            prompt = _prompt(chat, keyboard, History(private_file(history_file)), environment, plain=plain)
+            prompt = _prompt(chat, keyboard, History(history_file), environment, plain=plain)
             if not quiet:
                 greet(screen, engine.options, is_newcomer=is_newcomer)
             repl.run(chat, prompt)

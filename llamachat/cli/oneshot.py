@@ -19,8 +19,8 @@ from llamachat.errors import ExitCode, ForbiddenTag
 from llamachat.types import FinishReason
 from llamachat.ui.answer import AnswerWriter, Harmless, Rendering, Verbatim
 from llamachat.ui.background import guess
+from llamachat.ui.interrupt import on_interrupt
 from llamachat.ui.status import Status, statistics
-from llamachat.ui.terminal import on_interrupt
 
 
 def is_wanted(options: ChatOptions, environment: Environment) -> bool:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from llamachat.chat.conversation import Turn
-from llamachat.chat.transcript import Made, Transcript
+from llamachat.chat.conversation import Made, Turn
+from llamachat.chat.transcript import Transcript
 from llamachat.errors import StorageError
 from llamachat.store.sessions import Store
 

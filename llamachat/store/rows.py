@@ -13,8 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from llamachat.chat.conversation import State, Turn
-from llamachat.chat.transcript import Entry, Made, Session, Summary, to_moment
+from llamachat.chat.conversation import Made, State, Turn
+from llamachat.chat.transcript import Entry, Session, Summary, to_moment
 from llamachat.store.faults import damaged
 from llamachat.types import AnswerTokens, Message, Role
 

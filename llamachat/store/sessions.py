@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
-from llamachat.chat.conversation import State, Turn
-from llamachat.chat.transcript import Entry, Made, Session, Transcript, to_text
+from llamachat.chat.conversation import Made, State, Turn
+from llamachat.chat.transcript import Entry, Session, Transcript, to_text
 from llamachat.errors import StorageError, UsageError
 from llamachat.store import left_behind, queries, rows, search, statements
 from llamachat.store.alive import Alive

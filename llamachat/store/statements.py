@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from llamachat.chat.transcript import Entry, Made, Session, Transcript, settled, to_text
+from llamachat.chat.conversation import Made
+from llamachat.chat.transcript import Entry, Session, Transcript, settled, to_text
 from llamachat.errors import StorageError
 from llamachat.store import ids, rows
 from llamachat.store.faults import damaged

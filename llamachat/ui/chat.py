@@ -22,9 +22,9 @@ from llamachat.presets import Shelf
 from llamachat.types import ContextUse, FinishReason
 from llamachat.ui import toolbar
 from llamachat.ui.attaching import Clerk, attach
+from llamachat.ui.interrupt import on_interrupt
 from llamachat.ui.screen import Screen
 from llamachat.ui.status import statistics
-from llamachat.ui.terminal import on_interrupt
 from llamachat.ui.theme import Look
 
 _LONG = 10.0  # seconds of an answer after which the bell may ring

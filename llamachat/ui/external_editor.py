@@ -13,7 +13,7 @@ from pathlib import Path
 
 from llamachat.environment import Environment
 from llamachat.errors import UsageError
-from llamachat.ui.terminal import on_interrupt
+from llamachat.ui.interrupt import on_interrupt
 
 _USUAL = ("notepad",) if sys.platform == "win32" else ("sensible-editor", "nano", "vim", "vi")
 

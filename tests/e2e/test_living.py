@@ -44,6 +44,7 @@ def test_a_newcomer_gets_one_screen_and_the_next_time_two_lines(chat):
     assert "The model runs on this machine" in screen
     assert "@FILE" in screen
     assert len(screen.split("›")[0].strip().splitlines()) < 12
+    first.ask("/stats")
     first.type(CTRL_D)
     first.exit_code()
     second = chat().wait_for_prompt()
