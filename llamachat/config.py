@@ -7,9 +7,9 @@ and blank line where it was; a file is replaced whole or not at all.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llamachat import settings
 from llamachat.choices import Layer
@@ -45,7 +45,7 @@ def check(text: str, path: Path) -> dict[str, Value | None]:
     except (ValueError, RecursionError) as error:  # TOMLDecodeError is one; a number of too many digits another
         raise UsageError(f"{path}: {_lower(str(error))}.", _MEND) from error
     values: dict[str, Value | None] = {}
-    for key, value in table.items():
+    for key, value in _flat(table):
         place = f"{path}{_line(text, key)}"
         try:
             setting = settings.find(key)
@@ -61,7 +61,8 @@ def set_value(path: Path, key: str, value: Value) -> None:
     """Write one value; comments stay. Raises UsageError when the file is no TOML, StorageError."""
 
     def change(document: TOMLDocument) -> None:
-        document[key] = list(value) if isinstance(value, tuple) else value
+        table, name = _place(document, key)
+        table[name] = list(value) if isinstance(value, tuple) else value
 
     _change(path, change)
 
@@ -71,11 +72,30 @@ def unset(path: Path, key: str) -> bool:
     found: list[object] = []
 
     def change(document: TOMLDocument) -> None:
-        found.append(document.pop(key, None))
+        table, name = _place(document, key)
+        found.append(table.pop(name, None))
+        if not table and table is not document:
+            document.pop(key.rpartition(".")[0])
 
     if path.exists():
         _change(path, change)
     return any(value is not None for value in found)
+
+
+def _flat(table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Each value, with its key as the settings spell it: `sessions.save` stands in the table `sessions`."""
+    tables = {key.partition(".")[0] for key in settings.BY_KEY if "." in key}
+    for key, value in table.items():
+        if isinstance(value, dict) and key in tables:
+            yield from ((f"{key}.{name}", inner) for name, inner in value.items())
+        else:
+            yield key, value
+
+
+def _place(document: TOMLDocument, key: str) -> tuple[MutableMapping[str, Any], str]:
+    """The table that a key stands in, which is made if there is none, and its name there."""
+    head, _, name = key.rpartition(".")
+    return (document.setdefault(head, {}) if head else document), name
 
 
 def _change(path: Path, change: Callable[[TOMLDocument], None]) -> None:
@@ -93,7 +113,8 @@ def _change(path: Path, change: Callable[[TOMLDocument], None]) -> None:
 
 def _line(text: str, key: str) -> str:
     """Where a key of the file stands."""
-    match = re.search(rf"""^\s*\[*\s*["']?{re.escape(key)}["']?\s*[=.\]]""", text, re.MULTILINE)
+    name = re.escape(key.rpartition(".")[2])
+    match = re.search(rf"""^\s*\[*\s*(?:\w+\s*\.\s*)?["']?{name}["']?\s*[=.\]]""", text, re.MULTILINE)
     return f", line {text.count(chr(10), 0, match.end()) + 1}" if match else ""
 
 

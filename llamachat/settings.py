@@ -48,7 +48,7 @@ class Group(StrEnum):
 class Setting:
     """One thing to choose.
 
-    `default` None leaves it to the model and the machine, as `otherwise` says in words. `flags` are its options on
+    A key with a dot stands in a table of the configuration file. `default` None leaves it to the model and the machine, as `otherwise` says in words. `flags` are its options on
     the command line, if it has any. `in_preset`: a preset may set it. `lowest` and `highest` bound numbers; native
     code stops the process at some values beyond.
     """
@@ -68,7 +68,12 @@ class Setting:
     @property
     def variable(self) -> str:
         """The environment variable that sets it."""
-        return f"LLAMACHAT_{self.key.upper()}"
+        return f"LLAMACHAT_{self.parameter.upper()}"
+
+    @property
+    def parameter(self) -> str:
+        """The key as a name in Python and in the environment, which know no dots."""
+        return self.key.replace(".", "_")
 
     @property
     def expected(self) -> str:
@@ -258,6 +263,8 @@ SETTINGS = (
     Setting("quiet", Kind.SWITCH, Group.OUTPUT, "No notices.", default=False, flags=("--quiet/--no-quiet", "-q")),
     Setting("verbose", Kind.SWITCH, Group.OUTPUT, "Tokens, speed and context after each answer.",
             default=False, flags=("--verbose/--no-verbose", "-v")),
+    Setting("sessions.save", Kind.SWITCH, Group.OUTPUT, "Keep what is said, for `llamachat -c` and `sessions`.",
+            default=True, flags=("--save/--no-save",)),
     Setting("theme", Kind.TEXT, Group.OUTPUT, "Colours for a dark or a light terminal; auto asks the terminal.",
             default="auto", choices=("auto", "dark", "light")),
     Setting("keys", Kind.TEXT, Group.OUTPUT, "The keys of the prompt.", default="emacs", choices=("emacs", "vi")),

@@ -148,3 +148,18 @@ def test_a_link_to_a_file_kept_elsewhere_stays_one(path, tmp_path):
     assert path.is_symlink()
     assert kept.read_text() == "seed = 2\n"
     assert [file.name for file in kept.parent.iterdir() if file.suffix == ".toml"] == ["llamachat.toml"]
+
+
+def test_a_key_with_a_dot_stands_in_a_table_and_goes_with_it(tmp_path):
+    path = tmp_path / "config.toml"
+    config.set_value(path, "sessions.save", value=False)
+    config.set_value(path, "temperature", 0.5)
+    assert config.read(path).values == {"sessions.save": False, "temperature": 0.5}
+    assert "[sessions]" in path.read_text()
+    assert config.unset(path, "sessions.save")
+    assert not config.unset(path, "sessions.save")
+    assert config.read(path).values == {"temperature": 0.5}
+    assert "[sessions]" not in path.read_text()
+    path.write_text("[sessions]\n\nsave = 3\n")
+    with pytest.raises(UsageError, match=r"config\.toml, line 3: sessions\.save takes true or false, not 3"):
+        config.read(path)

@@ -78,7 +78,7 @@ def flags(given: Mapping[str, Any]) -> dict[str, Value]:
     return {
         key: _value(setting, value)
         for key, setting in BY_KEY.items()
-        if (value := given.get(key)) is not None and value != []
+        if (value := given.get(setting.parameter)) is not None and value != []
     }
 
 
@@ -98,7 +98,7 @@ def _option(setting: Setting) -> inspect.Parameter:
     declared: dict[str, Any] = {"help": _help(setting), "rich_help_panel": setting.group}
     if setting.kind is not Kind.SWITCH:
         declared["metavar"] = setting.metavar
-    return parameter(setting.key, kinds.get(setting.kind, str | None), None, typer.Option(*setting.flags, **declared))
+    return parameter(setting.parameter, kinds.get(setting.kind, str | None), None, typer.Option(*setting.flags, **declared))
 
 
 def _help(setting: Setting) -> str:

@@ -9,25 +9,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from llamachat.chat.conversation import Made, Turn
+from llamachat.chat.keeping import Head
 from llamachat.chat.transcript import Transcript
 from llamachat.errors import StorageError
 from llamachat.store.sessions import Store
 
 _GROWTH_SECONDS = 0.25  # how far what is on the disk may be behind what is on the screen
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What a session begins with, as `Store.create` takes it."""
-
-    title: str
-    model: str | None = None
-    preset: str | None = None
-    system: str | None = None
-    one_shot: bool = False
 
 
 class Journal:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from llamachat.chat.conversation import Conversation, State
-from llamachat.store.journal import Head, Journal
+from llamachat.chat.keeping import Head
+from llamachat.store.journal import Journal
 from llamachat.store.sessions import Store
 from tests.store.conftest import answer, said, states, user
 

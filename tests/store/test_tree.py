@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from llamachat.chat.conversation import Conversation, State
-from llamachat.store.journal import Head, Journal
+from llamachat.chat.keeping import Head
+from llamachat.store.journal import Journal
 from llamachat.store.sessions import Store
 from llamachat.types import Role
 from tests.store.conftest import answer, user

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from llamachat.chat.conversation import Conversation, State
+from llamachat.chat.keeping import Head
 from llamachat.errors import ExitCode, StorageError
-from llamachat.store.journal import Head, Journal
+from llamachat.store.journal import Journal
 from llamachat.store.migrations import LATEST
 from llamachat.store.sessions import Store
 from tests.store.conftest import answer, said, states, talk, user

@@ -1,0 +1,46 @@
+"""A conversation that is kept, as the chat sees it: `store/journal.py` does it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from llamachat.chat.conversation import Keeper
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a session begins with."""
+
+    title: str
+    model: str | None = None
+    preset: str | None = None
+    system: str | None = None
+    one_shot: bool = False
+
+
+class Keeping(Keeper, Protocol):
+    """`session` is its id, once there is one; `trouble` says in a line why nothing is written at the moment."""
+
+    session: str | None
+    trouble: str | None
+
+    def begin(self, head: Head) -> None:
+        """The session of what follows. Once, before the first turn."""
+        ...
+
+    def renamed(self, title: str) -> None: ...
+
+    def reframed(self, *, model: str | None, preset: str | None, system: str | None) -> None:
+        """The conversation goes on with these."""
+        ...
+
+    def pinned(self, turn: int, *, pinned: bool) -> None: ...
+
+    def catch_up(self) -> None:
+        """Write what waits, if that is possible now."""
+        ...
+
+    def number(self, turn: int) -> int | None:
+        """The store's number of a turn; None while it waits to be written."""
+        ...
