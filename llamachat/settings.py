@@ -48,9 +48,9 @@ class Group(StrEnum):
 class Setting:
     """One thing to choose.
 
-    A key with a dot stands in a table of the configuration file. `default` None leaves it to the model and the machine, as `otherwise` says in words. `flags` are its options on
-    the command line, if it has any. `in_preset`: a preset may set it. `lowest` and `highest` bound numbers; native
-    code stops the process at some values beyond.
+    A key with a dot stands in a table of the configuration file. `default` None leaves it to the model and the
+    machine, as `otherwise` says in words. `flags` are its options on the command line, if it has any. `in_preset`: a
+    preset may set it. `lowest` and `highest` bound numbers; native code stops the process at some values beyond.
     """
 
     key: str

@@ -113,12 +113,13 @@ class LoadOptions:
     """Which model to load and how. None means: what suits the model and the machine.
 
     `gpu_layers` counts the layers to put on a GPU, -1 all of them. `kv_type` is the type of the KV cache,
-    `f16` or `q8_0`. `format` overrides the chat format. `sampling` is the catalogue's advice for this
-    model. The four switches at the end are what a crash turns off (engine/ladder.py).
+    `f16` or `q8_0`. `sha256` is the file's, where it is known. `format` overrides the chat format. `sampling` is the
+    catalogue's advice for this model. The four switches at the end are what a crash turns off (engine/ladder.py).
     """
 
     path: str
     name: str = ""
+    sha256: str | None = None
     is_starter: bool = False
     n_ctx: int | None = None
     n_threads: int | None = None
@@ -159,3 +160,4 @@ class ModelInfo:
     sampling: Sampling
     kv_bytes: int = 0
     load_seconds: float = 0.0
+    sha256: str | None = None

@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "models": {"models", "paths"},
     "chat": {"chat", "engine", "choices"},
     "store": {"store", "chat", "paths"},
-    "ui": {"ui", "chat", "engine", "environment", "presets", "choices", "settings"},
+    "ui": {"ui", "chat", "store", "engine", "environment", "presets", "choices", "settings"},
     "cli": {"cli", "ui", "chat", "store", "engine", "models", "environment", "paths", "version"}
     | {"config", "preset", "presets", "choices", "settings"},
     "config": {"choices", "settings", "paths"},

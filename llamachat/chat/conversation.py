@@ -85,21 +85,25 @@ class Conversation:
         self.keeper = keeper or Nobody()
         self.leaf: int | None = None
         self._turns: dict[int, Turn] = {}
+        self._made: dict[int, Made] = {}
         self._next = 0
 
     @classmethod
-    def of(cls, messages: tuple[Message, ...]) -> Conversation:
+    def of(cls, messages: tuple[Message, ...], keeper: Keeper | None = None) -> Conversation:
         """A conversation from a whole list of messages; a leading system message is its system prompt."""
         has_system = bool(messages) and messages[0].role is Role.SYSTEM
-        conversation = cls(messages[0].content if has_system else None)
+        conversation = cls(messages[0].content if has_system else None, keeper)
         for message in messages[has_system:]:
             conversation.add(message)
         return conversation
 
     @classmethod
-    def restore(cls, system: str | None, turns: Iterable[Turn], leaf: int | None) -> Conversation:
+    def restore(
+        cls, system: str | None, turns: Iterable[Turn], leaf: int | None, made: Mapping[int, Made] | None = None
+    ) -> Conversation:
         """A conversation from its whole tree; new turns get numbers above those that are there."""
         conversation = cls(system)
+        conversation._made = dict(made or {})
         conversation._turns = {turn.number: turn for turn in turns}
         conversation._next = max(conversation._turns, default=-1) + 1
         conversation.leaf = leaf
@@ -130,6 +134,24 @@ class Conversation:
         """The last message, if a model generated it."""
         return self.last.message if self.last and self.last.message.generated else None
 
+    @property
+    def made(self) -> Made | None:
+        """What made the last answer, if that is known."""
+        return None if self.leaf is None else self._made.get(self.leaf)
+
+    def children(self) -> dict[int | None, list[Turn]]:
+        """The whole tree: the turns that follow each turn, in the order in which they came."""
+        children: dict[int | None, list[Turn]] = {}
+        for turn in self._turns.values():
+            children.setdefault(turn.parent, []).append(turn)
+        return children
+
+    def end_of_exchange(self, number: int) -> int:
+        """A question's newest answer, if it has one; else the turn itself."""
+        turn = self._turns[number]
+        answers = self.children().get(number, []) if turn.message.role is Role.USER else []
+        return answers[-1].number if answers else number
+
     def messages(self) -> tuple[Message, ...]:
         """What the model is to see."""
         head = () if self.system is None else (Message(Role.SYSTEM, self.system),)
@@ -141,6 +163,14 @@ class Conversation:
         if leaf != self.leaf:
             self.leaf = leaf
             self.keeper.moved(leaf)
+
+    def step_back(self) -> str:
+        """Stand before a question that has no answer; its text, which is to be asked again, or nothing."""
+        if self.last is None or self.has_answer:
+            return ""
+        text = self.last.message.content
+        self.move(self.last.parent)
+        return text
 
     def add(self, message: Message, state: State = State.COMPLETE) -> None:
         turn = Turn(self._next, self.leaf, message, state)
@@ -157,8 +187,11 @@ class Conversation:
 
     def end_answer(self, message: Message, state: State, made: Made | None = None, n_tokens: int | None = None) -> None:
         """The answer is whole, or as whole as it will be. `made` is what made it, of so many tokens."""
-        self._put(replace(self._leaf_turn(), message=message, state=state))
-        self.keeper.ended(self._leaf_turn(), made, n_tokens)
+        last = replace(self._leaf_turn(), message=message, state=state)
+        self._put(last)
+        if made is not None:
+            self._made[last.number] = made
+        self.keeper.ended(last, made, n_tokens)
 
     def reopen_answer(self) -> None:
         """The last answer goes on. Its token ids are not those of the longer text."""

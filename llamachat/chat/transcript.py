@@ -78,7 +78,9 @@ class Transcript:
 
     def conversation(self) -> Conversation:
         """To talk on; its turns keep their numbers."""
-        return Conversation.restore(self.session.system, [entry.turn for entry in self.entries], self.session.leaf)
+        made = {entry.turn.number: entry.made for entry in self.entries if entry.made is not None}
+        turns = [entry.turn for entry in self.entries]
+        return Conversation.restore(self.session.system, turns, self.session.leaf, made)
 
 
 def title_of(text: str) -> str:

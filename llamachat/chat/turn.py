@@ -5,14 +5,17 @@ The only writer of conversations, for the REPL and one-shots alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 
-from llamachat.chat.conversation import Conversation, State
+from llamachat.chat.conversation import Conversation, Made, State
+from llamachat.chat.made import made_by
 from llamachat.choices import Choices
 from llamachat.engine.base import Delta, Engine, Event, Finished, Notice, Request
 from llamachat.errors import EngineDied
 from llamachat.types import AnswerTokens, Message, Role, Sampling
+
+Maker = Callable[[Finished], Made]
 
 _SAMPLERS = tuple(field.name for field in fields(Sampling) if field.name != "logit_bias")
 
@@ -64,9 +67,10 @@ def answer(conversation: Conversation, engine: Engine, settings: Settings) -> It
     """
     request = settings.request(conversation.messages())
     nothing = Message(Role.ASSISTANT, "", generated=True)
+    maker = _maker(engine, request, conversation)
     conversation.add(nothing, State.STREAMING)
     try:
-        yield from _stream(conversation, engine.reply(request), nothing)
+        yield from _stream(conversation, engine.reply(request), nothing, maker)
     finally:
         _settle(conversation)
 
@@ -77,7 +81,8 @@ def continue_answer(conversation: Conversation, engine: Engine, settings: Settin
     When nothing more comes, the answer is as it was before; with the state it had, unless the model says that it is
     at its end.
     """
-    return _go_on(conversation, engine.reply(settings.request(conversation.messages(), open_answer=True)))
+    request = settings.request(conversation.messages(), open_answer=True)
+    return _go_on(conversation, engine.reply(request), _maker(engine, request, conversation))
 
 
 def answer_despite_crash(conversation: Conversation, engine: Engine, settings: Settings) -> Iterator[Event]:
@@ -95,8 +100,9 @@ def answer_despite_crash(conversation: Conversation, engine: Engine, settings: S
             yield from continue_answer(conversation, engine, settings)
         else:  # the same seed says the same once more: skip what was said
             said = conversation.turns[-1].message.content
-            again = engine.reply(settings.request(conversation.messages()[:-1]))
-            yield from _go_on(conversation, _beyond(said, again))
+            request = settings.request(conversation.messages()[:-1])
+            events = _beyond(said, engine.reply(request))
+            yield from _go_on(conversation, events, _maker(engine, request, conversation))
 
 
 def _beyond(said: str, events: Iterator[Event]) -> Iterator[Event]:
@@ -111,12 +117,18 @@ def _beyond(said: str, events: Iterator[Event]) -> Iterator[Event]:
             yield event
 
 
-def _go_on(conversation: Conversation, events: Iterator[Event]) -> Iterator[Event]:
+def _maker(engine: Engine, request: Request, conversation: Conversation) -> Maker:
+    """What is written down of how an answer was made, when it has finished."""
+    seen = [turn.number for turn in conversation.turns]
+    return lambda finished: made_by(engine.info, request, seen, finished)
+
+
+def _go_on(conversation: Conversation, events: Iterator[Event], maker: Maker) -> Iterator[Event]:
     """Stream more of the last answer."""
     before = conversation.turns[-1]
-    conversation.end_answer(replace(before.message, tokens=None), State.STREAMING)  # they are not the longer text's
+    conversation.reopen_answer()
     try:
-        yield from _stream(conversation, events, before.message)
+        yield from _stream(conversation, events, before.message, maker)
     finally:
         last = conversation.turns[-1]
         if last.message.content == before.message.content:
@@ -124,14 +136,15 @@ def _go_on(conversation: Conversation, events: Iterator[Event]) -> Iterator[Even
         _settle(conversation)
 
 
-def _stream(conversation: Conversation, events: Iterator[Event], before: Message) -> Iterator[Event]:
+def _stream(conversation: Conversation, events: Iterator[Event], before: Message, maker: Maker) -> Iterator[Event]:
     """Write the answer into the conversation while its events pass by. `before` is what there is of it."""
     for event in events:
         if isinstance(event, Delta):
             conversation.grow_answer(event.text)
         elif isinstance(event, Finished):
             message = replace(conversation.turns[-1].message, tokens=_joined(before, event.tokens))
-            conversation.end_answer(message, State.of(event.reason))
+            n_tokens = len(message.tokens.ids) if message.tokens else None
+            conversation.end_answer(message, State.of(event.reason), maker(event), n_tokens)
         yield event
 
 

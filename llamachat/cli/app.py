@@ -98,7 +98,9 @@ def _option(setting: Setting) -> inspect.Parameter:
     declared: dict[str, Any] = {"help": _help(setting), "rich_help_panel": setting.group}
     if setting.kind is not Kind.SWITCH:
         declared["metavar"] = setting.metavar
-    return parameter(setting.parameter, kinds.get(setting.kind, str | None), None, typer.Option(*setting.flags, **declared))
+    return parameter(
+        setting.parameter, kinds.get(setting.kind, str | None), None, typer.Option(*setting.flags, **declared)
+    )
 
 
 def _help(setting: Setting) -> str:

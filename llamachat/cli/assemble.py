@@ -59,6 +59,7 @@ def make_engine(choices: Choices, environment: Environment, child: Child | None 
     load = LoadOptions(
         path=str(found.path),
         name=found.name,
+        sha256=found.sha256,
         is_starter=found.is_starter,
         n_ctx=choices.whole("ctx_size"),
         n_threads=choices.whole("threads"),

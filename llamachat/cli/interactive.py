@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 
 from llamachat.cli.assemble import Child, choose, make_engine, make_library
 from llamachat.cli.faults import log_fault
+from llamachat.cli.keep import Kept, as_it_was
 from llamachat.cli.look import theme_for
 from llamachat.cli.options import ChatOptions
+from llamachat.cli.output import say
 from llamachat.cli.welcome import greet
 from llamachat.environment import Environment
 from llamachat.errors import ExitCode
@@ -30,6 +32,11 @@ from llamachat.ui.toolbar import Fragments, toolbar
 def run(options: ChatOptions, environment: Environment, child: Child) -> int:
     """Chat until the user leaves; the exit code."""
     choices = choose(options.flags, options.variables, environment)
+    shelf = Shelf(environment.paths.presets)
+    kept = Kept(environment, lambda line: say(environment, f"llamachat: {line}"))
+    transcript = kept.find(options)
+    if transcript:
+        choices = as_it_was(choices, transcript, shelf)
     try:
         engine = make_engine(choices, environment, child)
     except NoModel:
@@ -44,24 +51,32 @@ def run(options: ChatOptions, environment: Environment, child: Child) -> int:
     screen = Screen(
         environment, lambda: themes[keyboard.background], quiet=quiet, plain=plain, raw=choices.switch("raw")
     )
-    chat = Chat(engine, choices, Shelf(environment.paths.presets), screen, _outside(environment, screen, keyboard))
     history_file = environment.paths.history
-    is_newcomer = not history_file.exists()
+    is_newcomer, history = not history_file.exists(), History(history_file)
+    chat = Chat(engine, choices, shelf, screen, _outside(environment, screen, keyboard, history, kept))
     try:
         with keyboard:
-            prompt = _prompt(chat, keyboard, History(history_file), environment, plain=plain)
+            prompt = _prompt(chat, keyboard, history, environment, plain=plain)
             if not quiet:
                 greet(screen, engine.options, is_newcomer=is_newcomer)
+            if transcript:
+                chat.take_up(transcript)
             repl.run(chat, prompt)
+            if not quiet:
+                chat.say_goodbye()
     finally:
         chat.engine.close()
+        kept.close()
     return ExitCode.DONE
 
 
-def _outside(environment: Environment, screen: Screen, keyboard: Keyboard) -> Outside:
+def _outside(environment: Environment, screen: Screen, keyboard: Keyboard, history: History, kept: Kept) -> Outside:
     def edit(text: str) -> str:
         with keyboard.lent():
             return edit_text(text, environment)
+
+    def record_input(wanted: bool) -> None:
+        history.recording = wanted
 
     return Outside(
         make_engine=lambda choices: make_engine(choices, environment),
@@ -70,6 +85,10 @@ def _outside(environment: Environment, screen: Screen, keyboard: Keyboard) -> Ou
         on_answer=lambda path: make_library(environment).touch(path, datetime.now(UTC)),
         edit=edit,
         copy=lambda text: copy(text, environment.variables, screen.write),
+        record_input=record_input,
+        keep=kept.keep,
+        keep_on=kept.keep_on,
+        store=kept.store,
     )
 
 

@@ -31,8 +31,9 @@ _COMMANDS = {  # modules that are imported when they are called
     "models": "llamachat.cli.models",
     "presets": "llamachat.cli.presets",
     "config": "llamachat.cli.config",
+    "sessions": "llamachat.cli.sessions",
 }
-_RESERVED = ("sessions", "doctor", "bench")  # names of commands to come, never a prompt
+_RESERVED = ("doctor", "bench")  # names of commands to come, never a prompt
 
 
 def run() -> None:

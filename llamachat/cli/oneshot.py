@@ -6,20 +6,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from llamachat.chat.conversation import Conversation
+from llamachat.chat.keeping import Head, Keeping
+from llamachat.chat.transcript import Transcript, title_of
 from llamachat.chat.turn import Settings, answer_despite_crash
 from llamachat.choices import Choices
 from llamachat.cli.assemble import Child, choose, make_engine, make_library
+from llamachat.cli.keep import Kept, as_it_was
 from llamachat.cli.options import ChatOptions
-from llamachat.cli.output import encode_answer, write_json
+from llamachat.cli.output import encode_answer, say, write_json
 from llamachat.cli.prompt import Prompt, read
 from llamachat.engine.base import Delta, Finished, Loading, Notice, Reading
 from llamachat.engine.process import EngineProcess
 from llamachat.environment import Environment
 from llamachat.errors import ExitCode, ForbiddenTag
-from llamachat.types import FinishReason
+from llamachat.presets import Shelf
+from llamachat.types import FinishReason, Role
 from llamachat.ui.answer import AnswerWriter, Harmless, Rendering, Verbatim
 from llamachat.ui.background import guess
 from llamachat.ui.interrupt import on_interrupt
+from llamachat.ui.sanitise import sanitise
 from llamachat.ui.status import Status, statistics
 
 
@@ -32,18 +37,49 @@ def is_wanted(options: ChatOptions, environment: Environment) -> bool:
 def run(options: ChatOptions, environment: Environment, child: Child) -> int:
     """Answer once; the exit code."""
     choices = choose(options.flags, options.variables, environment)
+    kept = Kept(environment, lambda line: say(environment, f"llamachat: {line}"), strict=True)
+    transcript = kept.find(options)
+    if transcript:
+        choices = as_it_was(choices, transcript, Shelf(environment.paths.presets))
     engine = make_engine(choices, environment, child)
     try:
         engine.start()  # it loads while the input is read
         prompt = read(options, choices, environment)
+        if transcript:
+            earlier = transcript.conversation()
+            earlier.step_back()
+            prompt = prompt.after(earlier)
         try:
             with on_interrupt(engine.interrupt):
-                act = _dry_run if options.dry_run else _answer
-                return act(prompt, choices, environment, engine, as_json=options.json)
+                if options.dry_run:
+                    return _dry_run(prompt, choices, environment, engine, as_json=options.json)
+                conversation, keeping = _kept_conversation(prompt, choices, engine, kept, transcript)
+                return _answer(conversation, keeping, choices, environment, engine, as_json=options.json)
         except ForbiddenTag as error:
             raise prompt.place(error) from error
     finally:
         engine.close()
+        kept.close()
+
+
+def _kept_conversation(
+    prompt: Prompt, choices: Choices, engine: EngineProcess, kept: Kept, transcript: Transcript | None
+) -> tuple[Conversation, Keeping | None]:
+    """The conversation to answer, written down already, unless nothing is to be."""
+    if not choices.switch("sessions.save"):
+        return Conversation.of(prompt.messages), None
+    if transcript:
+        keeping = kept.keep_on(transcript)
+        conversation = transcript.conversation()
+        conversation.system, conversation.keeper = choices.text("system"), keeping
+        conversation.step_back()
+        conversation.add(prompt.messages[-1])
+        return conversation, keeping
+    keeping = kept.keep()
+    system = prompt.messages[0].content if prompt.messages[0].role is Role.SYSTEM else None
+    title = title_of(sanitise(next((each.content for each in prompt.messages if each.role is Role.USER), "")))
+    keeping.begin(Head(title, engine.options.name, choices.text("preset"), system, one_shot=True))
+    return Conversation.of(prompt.messages, keeping), keeping
 
 
 def _dry_run(
@@ -73,8 +109,10 @@ def _rendering(choices: Choices, environment: Environment, status: Status) -> Re
     return make_rendering(environment, theme, status, raw=raw, hint="--raw shows them")
 
 
-def _answer(prompt: Prompt, choices: Choices, environment: Environment, engine: EngineProcess, *, as_json: bool) -> int:
-    conversation = Conversation.of(prompt.messages)
+def _answer(
+    conversation: Conversation, keeping: Keeping | None, choices: Choices, environment: Environment,
+    engine: EngineProcess, *, as_json: bool,
+) -> int:  # fmt: skip
     settings = Settings.of(choices)
     status = Status(environment, quiet=choices.switch("quiet") or as_json, plain=choices.switch("plain"))
     writer = AnswerWriter(
@@ -101,9 +139,10 @@ def _answer(prompt: Prompt, choices: Choices, environment: Environment, engine: 
     make_library(environment).touch(Path(engine.options.path), datetime.now(UTC))
     if as_json:
         info = engine.info
-        model = {"name": info.name, "path": info.path, "sha256": None} if info else {}
+        model = {"name": info.name, "path": info.path, "sha256": info.sha256} if info else {}
+        session = keeping.session if keeping else None
         text = conversation.answer.content if conversation.answer else ""
-        write_json(environment.stdout, encode_answer(text, finished, model))
+        write_json(environment.stdout, encode_answer(text, finished, model, session))
     if finished.reason is FinishReason.LENGTH and settings.max_tokens is None:
         status.notice(f"The answer ends where the context of {finished.context.size:,} tokens is full.")
     if choices.switch("verbose"):

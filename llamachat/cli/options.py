@@ -16,6 +16,8 @@ class ChatOptions:
     prompt: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
     messages: str | None = None
+    continues: bool = False  # the latest chat
+    resume: str | None = None  # the id of a session
     flags: Mapping[str, Value] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     json: bool = False

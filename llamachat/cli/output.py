@@ -110,7 +110,7 @@ def _wrapped(rows: Sequence[Sequence[str]], width: int) -> str:
     return captured.get().rstrip("\n")
 
 
-def encode_answer(text: str, finished: Finished, model: dict[str, str | None]) -> dict[str, Any]:
+def encode_answer(text: str, finished: Finished, model: dict[str, str | None], session: str | None) -> dict[str, Any]:
     """The contract's JSON object of an answer."""
     usage, timings, context = finished.usage, finished.timings, finished.context
     n_evaluated = usage.prompt_tokens - usage.reused_tokens
@@ -118,7 +118,7 @@ def encode_answer(text: str, finished: Finished, model: dict[str, str | None]) -
         "text": text,
         "finish_reason": str(finished.reason),
         "model": model,
-        "session": None,
+        "session": session,
         "seed": finished.seed,
         "usage": {
             "prompt_tokens": usage.prompt_tokens,

@@ -24,6 +24,10 @@ def parse(arguments: list[str]) -> ChatOptions | None:
         return None
     if result.messages is not None and (result.prompt or result.files):
         raise UsageError("--messages is the whole conversation, and a prompt or -f cannot be added to it.")
+    if (result.continues or result.resume is not None) and result.messages is not None:
+        raise UsageError("--messages is the whole conversation, and goes on with no other.")
+    if result.continues and result.resume is not None:
+        raise UsageError("-c goes on with the latest chat, --resume with the one it names: give one of them.")
     return result
 
 
@@ -65,6 +69,20 @@ _PARAMETERS = (
             rich_help_panel=Group.PROMPT,
         ),
     ),
+    parameter(
+        "continue_",
+        bool,
+        False,
+        typer.Option("-c", "--continue", help="Go on with the latest chat.", rich_help_panel=Group.PROMPT),
+    ),
+    parameter(
+        "resume",
+        str | None,
+        None,
+        typer.Option(
+            metavar="ID", help="Go on with this session, with its model and preset.", rich_help_panel=Group.PROMPT
+        ),
+    ),
     *app.options_of(Group.MODEL),
     *app.options_of(Group.SAMPLING),
     _switch("json", "One JSON object: the answer, and what it took."),
@@ -89,6 +107,8 @@ def chat(**given: Any) -> ChatOptions:
         prompt=tuple(given["prompt"] or ()),
         files=tuple(given["file"] or ()),
         messages=given["messages"],
+        continues=given["continue_"],
+        resume=given["resume"],
         flags=app.flags(given),
         variables=app.variables(given["var"]),
         json=given["json"],

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import codecs
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
+from llamachat.chat.conversation import Conversation
 from llamachat.chat.document import decode, read_limited
 from llamachat.choices import Choices, Origin
 from llamachat.cli.options import ChatOptions
@@ -34,6 +35,11 @@ class Prompt:
     messages: tuple[Message, ...]
     parts: tuple[Part, ...] = ()
 
+    def after(self, earlier: Conversation) -> Prompt:
+        """The same question, after what was said before it."""
+        said = (turn.message for turn in earlier.turns)
+        return replace(self, messages=(*self.messages[:-1], *said, self.messages[-1]))
+
     def place(self, error: ForbiddenTag) -> UsageError:
         """The same error, naming the file or stream and the line that the tag is in."""
         part, offset = self._part(error)
@@ -48,7 +54,7 @@ class Prompt:
     def _part(self, error: ForbiddenTag) -> tuple[Part, int]:
         """The part that the tag is in, and the tag's offset there."""
         message = self.messages[error.index]
-        if message.role is Role.USER and self.parts:
+        if error.index == len(self.messages) - 1 and self.parts:
             offset = error.offset
             for part in self.parts:
                 if offset < len(part.text):

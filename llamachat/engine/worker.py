@@ -293,6 +293,7 @@ def _info(ready: Ready, seconds: float) -> ModelInfo:
         sampling=model.sampling(ready.format.name),
         kv_bytes=session.n_ctx * model.kv_bytes_per_token,
         load_seconds=seconds,
+        sha256=model.options.sha256,
     )
 
 

@@ -49,6 +49,7 @@ class ModelFile:
     sampling: Sampling | None = None
     is_starter: bool = False
     format: str | None = None
+    sha256: str | None = None
 
 
 class Library:
@@ -213,6 +214,7 @@ class Library:
             sampling=_STARTER_SAMPLING if is_starter else None,
             is_starter=is_starter,
             format=entry.format if entry else None,
+            sha256=record.sha256 or None if record else None,
         )
 
     def _unrecorded(self, path: Path) -> Record | None:

@@ -93,7 +93,11 @@ class Journal:
 
     def ended(self, turn: Turn, made: Made | None = None, n_tokens: int | None = None) -> None:
         """An answer is whole, or as whole as it will be."""
-        self._write(lambda store: store.finish(self._number(turn.number), turn.message, turn.state, made, n_tokens))
+
+        def write(store: Store) -> None:
+            store.finish(self._number(turn.number), turn.message, turn.state, self._translated(made), n_tokens)
+
+        self._write(write)
 
     def taken_back(self, turn: Turn) -> None:
         """A turn came to nothing."""
@@ -143,6 +147,12 @@ class Journal:
         if self._store is None:
             self._store = self._open_store()
         return self._store
+
+    def _translated(self, made: Made | None) -> Made | None:
+        """The turns that an answer saw, by the database's numbers."""
+        if made is None or "turns" not in made:
+            return made
+        return {**made, "turns": [self._numbers.get(number) for number in made["turns"]]}
 
     def _session(self) -> str:
         assert self.session is not None

@@ -9,25 +9,33 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llamachat import presets
 from llamachat.chat import turn
 from llamachat.chat.attachments import located
 from llamachat.chat.conversation import Conversation, State, Turn
+from llamachat.chat.keeping import Head, Keeping
+from llamachat.chat.transcript import Transcript, title_of
 from llamachat.chat.turn import Settings
 from llamachat.choices import Choices
 from llamachat.engine.base import Engine, Event, Finished
 from llamachat.errors import EngineDied, ForbiddenTag, Interrupted, LlamachatError, UsageError
 from llamachat.presets import Shelf
-from llamachat.types import ContextUse, FinishReason
+from llamachat.types import ContextUse, FinishReason, Role
 from llamachat.ui import toolbar
 from llamachat.ui.attaching import Clerk, attach
 from llamachat.ui.interrupt import on_interrupt
+from llamachat.ui.sanitise import sanitise
 from llamachat.ui.screen import Screen
 from llamachat.ui.status import statistics
 from llamachat.ui.theme import Look
 
+if TYPE_CHECKING:
+    from llamachat.store.sessions import Store
+
 _LONG = 10.0  # seconds of an answer after which the bell may ring
+_BROKEN_OFF = "[it broke off here; /continue goes on]"
 _BELLS = {"ring": "\a", "notify": "\x1b]9;llamachat: the answer is there\a"}
 
 
@@ -37,7 +45,8 @@ class Outside:
 
     `make_engine` builds an engine for other choices, `models` names those that are here, `log_fault` keeps a
     traceback, `on_answer` is told the file of the model that answered, `edit` lets the user's editor change a
-    text, `copy` puts one on the clipboard and says how.
+    text, `copy` puts one on the clipboard and says how, `record_input` switches the history of what is typed. `keep`
+    makes what keeps a new conversation, `keep_on` what goes on keeping one, `store` has all that were kept.
     """
 
     make_engine: Callable[[Choices], Engine]
@@ -46,6 +55,10 @@ class Outside:
     on_answer: Callable[[Path], None]
     edit: Callable[[str], str]
     copy: Callable[[str], str]
+    record_input: Callable[[bool], None]
+    keep: Callable[[], Keeping]
+    keep_on: Callable[[Transcript], Keeping]
+    store: Callable[[], Store]
 
 
 class Chat:
@@ -57,13 +70,13 @@ class Chat:
         self.shelf = shelf
         self.screen = screen
         self.outside = outside
-        self.conversation = Conversation(choices.text("system"))
+        self.is_private = not choices.switch("sessions.save")
         self.ask_key: Callable[[str, str], str] = _first_key
         self.shows_statistics = choices.switch("verbose")
-        self.last: Finished | None = None
-        self.edited: Turn | None = None  # the next message takes the place of this one
         self.leaving = False
         self._draft = ""
+        self._told_trouble = False
+        self.start_over()
 
     @property
     def preset(self) -> str:
@@ -90,8 +103,47 @@ class Chat:
         return draft
 
     def start_over(self) -> None:
-        self.conversation = Conversation(self.conversation.system)
+        """A new conversation. It is kept from its first message on, unless it is private."""
+        self.outside.record_input(not self.is_private)
+        self.keeping: Keeping | None = None if self.is_private else self.outside.keep()
+        self.conversation = Conversation(self.choices.text("system"), self.keeping)
+        self.last: Finished | None = None
+        self.edited: Turn | None = None  # the next message takes the place of this one
+        self._has_begun = False
+
+    def take_up(self, transcript: Transcript) -> None:
+        """Go on with a conversation that was kept; its last exchange is shown."""
+        self.is_private = False
+        self.outside.record_input(True)
+        self.keeping, self._has_begun = self.outside.keep_on(transcript), True
+        self.conversation = transcript.conversation()
+        self.conversation.system = self.choices.text("system")
+        self.conversation.keeper = self.keeping
         self.last = self.edited = None
+        self._draft = self.conversation.step_back()
+        self._show_end(transcript)
+
+    def _show_end(self, transcript: Transcript) -> None:
+        turns = self.conversation.turns
+        self.say(f"{transcript.session.title} ({len(turns)} messages)", Look.STRONG)
+        for turn_ in turns[-2:]:
+            if turn_.message.role is Role.USER:
+                self.say(f"{self.screen.theme().glyphs.prompt} {turn_.message.content}", Look.DIM)
+            else:
+                self.screen.answer_text(turn_.message.content)
+                if turn_.state is not State.COMPLETE:
+                    self.say(_BROKEN_OFF, Look.DIM)
+        self.say("")
+
+    def say_goodbye(self) -> None:
+        """How to come back, when there is something to come back to. What could not be saved yet is tried once more."""
+        if self.keeping is None or not self.conversation.turns:
+            return
+        self.keeping.catch_up()
+        if self.keeping.trouble:
+            self.say(f"This chat was not saved: {self.keeping.trouble}", Look.ERROR)
+        else:
+            self.say("To go on with this chat: llamachat -c", Look.DIM)
 
     def choose(self, choices: Choices) -> None:
         """Let these choices hold from now on, with another engine if they name another model. Raises ModelError."""
@@ -104,11 +156,19 @@ class Chat:
             self.say("Loading the model; you can type meanwhile.")
         self.choices = choices
         self.conversation.system = choices.text("system")
+        if self.keeping and self.keeping.session:
+            self.keeping.reframed(model=self._model_name, preset=self.preset, system=self.conversation.system)
+
+    @property
+    def _model_name(self) -> str | None:
+        return self.engine.info.name if self.engine.info else self.choices.text("model")
 
     def toolbar(self, mode: str = "", hint: str = "") -> toolbar.State:
         """What holds now, for the toolbar, with what the prompt has to say."""
         if self.engine.failure:
             return toolbar.State(mode=mode, remark=self.engine.failure.message)
+        if self.keeping and self.keeping.trouble:
+            hint = hint or f"not saved: {self.keeping.trouble}"
         info, loading = self.engine.info, self.engine.loading
         if info is None:
             percent = f" {100 * loading.done // loading.total} %" if loading.total else ""
@@ -118,7 +178,8 @@ class Chat:
         context = self.last.context if self.last else ContextUse(info.n_ctx, 0)
         glyphs = self.screen.theme().glyphs
         gauge = glyphs.bar_full, glyphs.bar_empty
-        return toolbar.State(info.name, info.quantisation, self.preset, context, speed, hint, mode, gauge)
+        preset = f"{self.preset}, private" if self.is_private else self.preset
+        return toolbar.State(info.name, info.quantisation, preset, context, speed, hint, mode, gauge)
 
     # answers
 
@@ -130,6 +191,7 @@ class Chat:
         """
         before, self._draft = self.conversation.leaf, text
         message, documents = attach(text, pasted, Clerk(self.engine, self.say, self.ask_key))
+        self._begin_session(text)
         if self.edited:
             self.conversation.move(self.edited.parent)
         try:
@@ -141,8 +203,13 @@ class Chat:
             if self.conversation.has_answer:
                 self._draft, self.edited = "", None
             else:
-                self.conversation.take_back()
-                self.conversation.move(before)
+                self.conversation.move(before)  # the question stays in the tree
+
+    def _begin_session(self, text: str) -> None:
+        """With the first message the conversation gets its place in the store."""
+        if self.keeping and not self._has_begun:
+            self._has_begun = True
+            self.keeping.begin(Head(title_of(sanitise(text)), self._model_name, self.preset, self.conversation.system))
 
     def retry(self, n: int) -> None:
         """Answer the last question again, beside the answer it has; of several answers the user picks one."""
@@ -195,6 +262,9 @@ class Chat:
             self.say(remark, Look.DIM)
         if self.shows_statistics:
             self.say(statistics(finished), Look.DIM)
+        if self.keeping and self.keeping.trouble and not self._told_trouble:
+            self.say(f"This chat is not being saved: {self.keeping.trouble}", Look.ERROR)
+        self._told_trouble = bool(self.keeping and self.keeping.trouble)
         self.screen.gap()
         if seconds >= _LONG and (bell := _BELLS.get(self.choices.text("bell") or "")):
             self.screen.write(bell)

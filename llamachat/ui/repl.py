@@ -16,7 +16,7 @@ def run(chat: Chat, prompt: Prompt) -> None:
     chat.ask_key = prompt.choose
     chat.engine.on_change = prompt.redraw
     chat.engine.start()
-    draft, is_leaving = "", False
+    draft, is_leaving = chat.take_draft(), False
     while not chat.leaving:
         try:
             typed = prompt.read(draft)

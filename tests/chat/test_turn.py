@@ -22,6 +22,8 @@ def finished(reason=FinishReason.STOP, tokens=TOKENS) -> Finished:
 class ScriptedEngine:
     """Plays one script of events and errors after another, and remembers what it was asked."""
 
+    info = None
+
     def __init__(self, *scripts: list[Event | Exception]) -> None:
         self._scripts = list(scripts)
         self.requests: list[Request] = []

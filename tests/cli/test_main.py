@@ -51,7 +51,7 @@ def test_a_wrong_option_is_one_line_and_exit_code_2(run, arguments, reason):
     assert result.out == ""
 
 
-@pytest.mark.parametrize("word", ["sessions", "doctor", "bench"])
+@pytest.mark.parametrize("word", ["doctor", "bench"])
 def test_a_command_not_yet_built_is_an_error_and_never_a_prompt(run, word):
     result = run(word, "something")
     assert result.code == 2

@@ -13,6 +13,8 @@ from llamachat.choices import Choices, Layer, Origin
 from llamachat.environment import Environment
 from llamachat.errors import LlamachatError
 from llamachat.presets import Shelf
+from llamachat.store.journal import Journal
+from llamachat.store.sessions import Store
 from llamachat.ui import repl
 from llamachat.ui.chat import Chat, Outside
 from llamachat.ui.screen import Screen
@@ -30,6 +32,8 @@ class Desk:
         self.asked: list[str] = []
         self.models_built: list[str] = []
         self.keys: list[str] = []
+        self.recorded: list[bool] = []
+        self.store = Store(folder / "sessions.db")
         environment = Environment(
             stdin=io.BytesIO(), stdout=self.out, stderr=self.err, stdout_encoding="utf-8",
             stdin_is_terminal=True, stdout_is_terminal=terminal, stderr_is_terminal=False,
@@ -44,6 +48,10 @@ class Desk:
             on_answer=lambda path: None,
             edit=lambda text: f"{text} (edited)",
             copy=self._copy,
+            record_input=self.recorded.append,
+            keep=lambda: Journal(lambda: self.store),
+            keep_on=lambda transcript: Journal.resume(lambda: self.store, transcript),
+            store=lambda: self.store,
         )
         self.chat = Chat(engine, Choices({Origin.FLAG: Layer(flags)}), Shelf(folder / "presets"), screen, outside)
         self.chat.ask_key = self._ask_key

@@ -27,7 +27,7 @@ def test_a_beginning_that_fits_one_command_is_that_command(chat):
 
 @pytest.mark.parametrize(
     ("typed", "advice"),
-    [("modle", "/model"), ("sy", ""), ("s", "/save or /system or /set or /stats"), ("xyzzy", "All commands: /help")],
+    [("modle", "/model"), ("sy", ""), ("ex", "/export or /exit"), ("xyzzy", "All commands: /help")],
 )
 def test_a_name_that_fits_none_or_several_is_answered_with_the_nearest(chat, typed, advice):
     desk = chat()

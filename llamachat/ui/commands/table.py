@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from llamachat.errors import UsageError
 from llamachat.ui.chat import Chat
-from llamachat.ui.commands import adjust, show, take, talk
+from llamachat.ui.commands import adjust, sessions, show, take, talk
 from llamachat.ui.commands.command import Command, with_answer, with_question
 from llamachat.ui.keys import KEYS
 from llamachat.ui.theme import Look
@@ -53,6 +53,9 @@ COMMANDS = (
     Command("continue", "", "let a stopped or cut answer go on", talk.go_on, talk.why_not_continue),
     Command("edit", "[N]", "change your last message, or the Nth, and ask again", talk.edit, with_question),
     Command("undo", "", "take the last question and its answer back", talk.undo, with_question),
+    Command("tree", "", "all branches of this conversation", sessions.tree, with_question),
+    Command("switch", "N", "stand at another turn of the tree", sessions.switch, with_question),
+    Command("branch", "[N]", "go on from after your Nth message, beside what followed", sessions.branch, with_question),
     Command("attach", "FILE", "put a file into the next message; @FILE in it does the same", take.attach),
     Command("editor", "[TEXT]", "write the message in your editor ($VISUAL, $EDITOR)", take.edit_draft),
     Command("copy", "[code]", "copy the last answer, or its code", take.copy, with_answer, take.what_of_an_answer),
@@ -70,6 +73,14 @@ COMMANDS = (
         "set", "[NAME VALUE|off]", "show or set temperature, top_p, seed, max_tokens, …",
         adjust.set_value, candidates=adjust.value_names,
     ),
+    Command("sessions", "", "the latest chats and answers that are kept", sessions.sessions),
+    Command("resume", "[ID]", "go on with another session", sessions.resume, candidates=sessions.session_ids),
+    Command("search", "WORDS", "messages of all sessions with these words", sessions.search),
+    Command("title", "TEXT", "call this chat something else", sessions.title, sessions.why_not_kept),
+    Command("export", "FILE", "write this conversation to a .md, .json, .txt or .html file",
+            sessions.export, sessions.why_not_kept),
+    Command("private", "[off]", "begin a chat of which nothing is written", sessions.private),
+    Command("why", "", "what made the last answer: model, seed, sampling, what it saw", sessions.why, with_answer),
     Command("context", "", "what fills the context, message by message", show.context),
     Command("tokens", "[TEXT]", "the tokens of a text, or of what the model sees", show.tokens),
     Command("thoughts", "", "what the model thought before its last answer", show.thoughts, with_answer),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from llamachat.chat.code import code_blocks
-from llamachat.errors import StorageError, UsageError
+from llamachat.errors import UsageError
 from llamachat.ui.chat import Chat, last_answer
+from llamachat.ui.commands.files import path_of, write
 
 _CODE = "code"
 
@@ -39,12 +39,9 @@ def save(chat: Chat, text: str) -> None:
     if not name:
         raise UsageError("/save needs a file.", "/save FILE, or /save code FILE for the code alone.")
     taken = _code_of(chat) if only_code else last_answer(chat)
-    path = Path(name.strip('"')).expanduser()
-    if path.exists() and chat.ask_key(f"{path} exists. Write over it? [y/N]", "ny") != "y":
-        chat.say("Nothing was written.")
-        return
-    _write(path, taken.rstrip("\n") + "\n")
-    chat.say(f"Saved {len(taken):,} characters to {path}.")
+    path = path_of(name)
+    if write(chat, path, taken.rstrip("\n") + "\n"):
+        chat.say(f"Saved {len(taken):,} characters to {path}.")
 
 
 def what_of_an_answer(_: Chat) -> Iterable[str]:
@@ -57,10 +54,3 @@ def _code_of(chat: Chat) -> str:
     if not blocks:
         raise UsageError("the last answer has no code block.")
     return "\n\n".join(block.rstrip("\n") for block in blocks) + "\n"
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8", errors="replace", newline="\n")
-    except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error.strerror}.") from error

@@ -1,0 +1,187 @@
+"""Commands about conversations that are kept: all of them, and the branches of this one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from llamachat.chat.conversation import Turn
+from llamachat.chat.transcript import Session
+from llamachat.errors import UsageError
+from llamachat.types import Role
+from llamachat.ui.chat import Chat
+from llamachat.ui.commands.files import path_of, write
+from llamachat.ui.sanitise import sanitise_line
+from llamachat.ui.theme import Look
+
+_LISTED = 9  # one key picks
+_BRIEF = 50  # characters of a message in a tree
+
+
+def sessions(chat: Chat, _: str) -> None:
+    """The latest sessions."""
+    found = chat.outside.store().sessions(2 * _LISTED)
+    if not found:
+        chat.say("No session is kept yet.")
+        return
+    chat.screen.table(_row(session, session.id[:6]) for session in found)
+    chat.say("/resume ID goes on with one; llamachat sessions lists them all.", Look.DIM)
+
+
+def _row(session: Session, name: str) -> tuple[str, ...]:
+    mark = "one-shot" if session.one_shot else f"{session.n_messages} messages"
+    when = f"{session.updated.astimezone():%Y-%m-%d %H:%M}"
+    return name, when, sanitise_line(session.title), mark
+
+
+def resume(chat: Chat, text: str) -> None:
+    """Go on with the session of this id, or the one that a key picks."""
+    store = chat.outside.store()
+    if text:
+        chat.take_up(store.load(store.find(text).id))
+        return
+    here = chat.keeping.session if chat.keeping else None
+    found = [session for session in store.sessions(_LISTED + 1) if session.id != here][:_LISTED]
+    if not found:
+        raise UsageError("there is no other session yet.")
+    chat.screen.table(_row(session, f" {count}") for count, session in enumerate(found, 1))
+    keys = "0" + "".join(str(count + 1) for count in range(len(found)))
+    picked = chat.ask_key(f"Go on with which? [1-{len(found)}, Enter: none]", keys)
+    if picked != keys[0]:
+        chat.take_up(store.load(found[int(picked) - 1].id))
+
+
+def session_ids(chat: Chat) -> Iterable[str]:
+    return [session.id for session in chat.outside.store().sessions(100)]
+
+
+def search(chat: Chat, words: str) -> None:
+    """Messages of all sessions with these words."""
+    if not words:
+        raise UsageError("/search needs words.", 'Words, "a phrase", a beginning*.')
+    hits = chat.outside.store().search(words, _LISTED)
+    if not hits:
+        chat.say("Nothing was found.")
+    for hit in hits:
+        chat.say(f"{hit.session[:6]}  {hit.created.astimezone():%Y-%m-%d}  {sanitise_line(hit.title)}", Look.STRONG)
+        chat.say(f"    {hit.snippet.text}")
+
+
+def why_not_kept(chat: Chat) -> str:
+    if chat.is_private:
+        return "this chat is private."
+    return "" if chat.conversation.leaf is not None else "nothing was said yet."
+
+
+def title(chat: Chat, text: str) -> None:
+    if not text:
+        raise UsageError("/title needs a title.")
+    assert chat.keeping is not None
+    chat.keeping.renamed(" ".join(text.split()))
+    chat.say(f"This chat is called {text}.")
+
+
+def private(chat: Chat, text: str) -> None:
+    """Begin a chat of which nothing is written, or one that is kept again."""
+    if text not in ("", "off"):
+        raise UsageError(f"/private takes nothing, or off, not {text!r}.")
+    chat.is_private = not text
+    chat.start_over()
+    if chat.is_private:
+        chat.say("A new conversation, of which nothing is written to the disk. /private off ends it.")
+    else:
+        chat.say("A new conversation, which is kept.")
+
+
+def export(chat: Chat, text: str) -> None:
+    """Write the conversation to a file, in the format that its name says."""
+    from llamachat.chat.export import FORMATS  # noqa: PLC0415  30 ms that few chats need
+
+    path = path_of(text)
+    kind = path.suffix.removeprefix(".").lower()
+    if not text or kind not in FORMATS:
+        raise UsageError("/export needs a file whose name ends in .md, .json, .txt or .html.")
+    assert chat.keeping is not None
+    assert chat.keeping.session is not None
+    transcript = chat.outside.store().load(chat.keeping.session)
+    if write(chat, path, FORMATS[kind](transcript)):
+        chat.say(f"Saved this conversation to {path}.")
+
+
+# branches
+
+
+def tree(chat: Chat, _: str) -> None:
+    """All turns; those that the model sees are bold."""
+    here = {turn.number for turn in chat.conversation.turns}
+    for turn, drawn in _drawn(chat.conversation.children(), None, ""):
+        who = "you" if turn.message.role is Role.USER else "answer"
+        mark = " <" if turn.number == chat.conversation.leaf else ""
+        line = f"{drawn}{turn.number} {who}: {_brief(turn.message.content)}{mark}"
+        chat.say(line, Look.STRONG if turn.number in here else None)
+    chat.say("/switch N stands at turn N; what is written next follows it.", Look.DIM)
+
+
+def _drawn(children: Mapping[int | None, list[Turn]], number: int | None, indent: str) -> Iterator[tuple[Turn, str]]:
+    """Each turn with the lines before it; only where branches part is there an indent."""
+    below = children.get(number, [])
+    while len(below) == 1:
+        yield below[0], indent
+        below = children.get(below[0].number, [])
+    for turn in below:
+        is_last = turn is below[-1]
+        yield turn, f"{indent}{'└ ' if is_last else '├ '}"
+        yield from _drawn(children, turn.number, f"{indent}{'  ' if is_last else '│ '}")
+
+
+def _brief(text: str) -> str:
+    line = " ".join(sanitise_line(text[: 4 * _BRIEF]).split())
+    return line if len(line) <= _BRIEF else f"{line[:_BRIEF]}…"
+
+
+def switch(chat: Chat, text: str) -> None:
+    """Stand at another turn of the tree."""
+    numbers = {turn.number for turns in chat.conversation.children().values() for turn in turns}
+    if not (text.isascii() and text.isdigit() and int(text) in numbers):
+        raise UsageError(f"/switch takes the number of a turn, not {text!r}.", "/tree shows them.")
+    chat.conversation.move(chat.conversation.end_of_exchange(int(text)))
+    chat.last = None
+    last = chat.conversation.last
+    assert last is not None
+    chat.say(f"The conversation stands at: {_brief(last.message.content)}")
+
+
+def branch(chat: Chat, text: str) -> None:
+    """Go on from after an earlier question and its answer, beside what came then."""
+    questions = chat.conversation.questions
+    number = text or str(len(questions) - 1)
+    if not (number.isascii() and number.isdigit() and 0 <= int(number) < len(questions)):
+        raise UsageError(f"/branch takes the number of a message of yours, 1 to {len(questions) - 1}, or 0.")
+    chat.conversation.move(questions[int(number)].parent)
+    chat.last = None
+    chat.say(f"The next message follows message {number}; what came after it stays on its own branch.")
+
+
+def why(chat: Chat, _: str) -> None:
+    """What made the last answer."""
+    made = chat.conversation.made
+    if made is None:
+        chat.say("What made this answer is not known.")
+    else:
+        chat.screen.table((name, value) for name, value in _facts(made))
+
+
+def _facts(made: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in made.items():
+        yield name, sanitise_line(_in_words(value))
+
+
+def _in_words(value: object) -> str:
+    match value:
+        case None:
+            return "not known"
+        case Mapping():
+            return ", ".join(f"{key} {inner}" for key, inner in value.items() if inner is not None)
+        case list() | tuple():
+            return " ".join(map(str, value)) or "none"
+    return str(value)
