@@ -10,13 +10,14 @@ from llamachat.chat.conversation import Keeper
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a session begins with."""
+    """What a session begins with. `path` is the model's file."""
 
     title: str
     model: str | None = None
     preset: str | None = None
     system: str | None = None
     one_shot: bool = False
+    path: str | None = None
 
 
 class Keeping(Keeper, Protocol):
@@ -31,7 +32,7 @@ class Keeping(Keeper, Protocol):
 
     def renamed(self, title: str) -> None: ...
 
-    def reframed(self, *, model: str | None, preset: str | None, system: str | None) -> None:
+    def reframed(self, *, model: str | None, preset: str | None, system: str | None, path: str | None = None) -> None:
         """The conversation goes on with these."""
         ...
 

@@ -18,7 +18,7 @@ _TITLE_LENGTH = 60
 class Session:
     """What there is to say of a conversation without its turns. `id` is empty for one that is not kept.
 
-    `leaf` is the turn at which it stands, `n_messages` counts those of all branches.
+    `leaf` is the turn at which it stands, `n_messages` counts those of all branches, `path` is the model's file.
     """
 
     id: str
@@ -31,6 +31,7 @@ class Session:
     one_shot: bool = False
     leaf: int | None = None
     n_messages: int = 0
+    path: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

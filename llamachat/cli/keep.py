@@ -80,11 +80,9 @@ def as_it_was(choices: Choices, transcript: Transcript, shelf: Shelf) -> Choices
 
 
 def model_of(transcript: Transcript) -> str | None:
-    """The model that answered last: its file if that is still there, else its name."""
-    made = next((entry.made for entry in reversed(transcript.branch) if entry.made and "path" in entry.made), None)
-    if made and Path(str(made["path"])).is_file():
-        return str(made["path"])
-    return transcript.session.model
+    """The model of a session: its file if that is still there, else its name."""
+    session = transcript.session
+    return session.path if session.path and Path(session.path).is_file() else session.model
 
 
 def _was_named(choices: Choices, key: str) -> bool:

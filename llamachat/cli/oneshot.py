@@ -78,7 +78,7 @@ def _kept_conversation(
     keeping = kept.keep()
     system = prompt.messages[0].content if prompt.messages[0].role is Role.SYSTEM else None
     title = title_of(sanitise(next((each.content for each in prompt.messages if each.role is Role.USER), "")))
-    keeping.begin(Head(title, engine.options.name, choices.text("preset"), system, one_shot=True))
+    keeping.begin(Head(title, engine.options.name, choices.text("preset"), system, True, engine.options.path))
     return Conversation.of(prompt.messages, keeping), keeping
 
 

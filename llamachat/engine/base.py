@@ -109,6 +109,16 @@ class Engine(Protocol):
     on_change: Callable[[], None] | None
 
     @property
+    def name(self) -> str:
+        """What the model is called, loaded or not."""
+        ...
+
+    @property
+    def path(self) -> str | None:
+        """The model's file, if it is one."""
+        ...
+
+    @property
     def loading(self) -> Loading:
         """How far loading has got."""
         ...

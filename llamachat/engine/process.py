@@ -82,6 +82,14 @@ class EngineProcess:
         self._supervisor: Supervisor | None = None
 
     @property
+    def name(self) -> str:
+        return self.options.name or Path(self.options.path).stem
+
+    @property
+    def path(self) -> str | None:
+        return self.options.path
+
+    @property
     def info(self) -> ModelInfo | None:
         return self._supervisor.info if self._supervisor else None
 

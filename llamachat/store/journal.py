@@ -61,7 +61,12 @@ class Journal:
 
         def write(store: Store) -> None:
             made = store.create(
-                head.title, model=head.model, preset=head.preset, system=head.system, one_shot=head.one_shot
+                head.title,
+                model=head.model,
+                preset=head.preset,
+                system=head.system,
+                one_shot=head.one_shot,
+                path=head.path,
             )
             self.session = made.id
 
@@ -110,9 +115,9 @@ class Journal:
     def renamed(self, title: str) -> None:
         self._write(lambda store: store.rename(self._session(), title))
 
-    def reframed(self, *, model: str | None, preset: str | None, system: str | None) -> None:
+    def reframed(self, *, model: str | None, preset: str | None, system: str | None, path: str | None = None) -> None:
         """The conversation goes on with these."""
-        self._write(lambda store: store.reframe(self._session(), model=model, preset=preset, system=system))
+        self._write(lambda store: store.reframe(self._session(), model=model, preset=preset, system=system, path=path))
 
     def pinned(self, turn: int, *, pinned: bool) -> None:
         self._write(lambda store: store.set_pinned(self._number(turn), pinned=pinned))

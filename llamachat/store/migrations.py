@@ -21,7 +21,8 @@ STEPS = (
         preset TEXT,
         system TEXT,
         one_shot INTEGER NOT NULL,
-        leaf INTEGER
+        leaf INTEGER,
+        path TEXT
     );
     CREATE INDEX sessions_by_time ON sessions (one_shot, updated);
 

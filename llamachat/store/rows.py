@@ -33,6 +33,7 @@ def session_of(row: sqlite3.Row, path: Path | None) -> Session:
             one_shot=bool(row["one_shot"]),
             leaf=row["leaf"],
             n_messages=row["n_messages"],
+            path=row["path"],
         )
     except ValueError as error:
         raise damaged(path) from error

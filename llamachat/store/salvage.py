@@ -28,15 +28,15 @@ _STATES = frozenset(State)
 _LOST_TITLE = "(its title was lost)"
 _EPOCH = "1970-01-01T00:00:00.000Z"
 
-_PUT_SESSION = "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_PUT_SESSION = "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _PUT_TURN = f"INSERT OR REPLACE INTO turns VALUES ({', '.join('?' * 16)})"
 _PUT_SUMMARY = "INSERT OR REPLACE INTO summaries VALUES (?, ?, ?, ?, ?, ?, ?)"
-_N_SESSION, _N_TURN, _N_SUMMARY = 9, 16, 7
+_N_SESSION, _N_TURN, _N_SUMMARY = 10, 16, 7
 
 # Turns come after those they follow, so a parent of a greater number is a wrong one. A turn whose parent was lost
 # follows the one before it that it can follow: what was said stays in order.
 _REPAIR = f"""
-    INSERT INTO sessions SELECT session, '{_LOST_TITLE}', min(created), max(updated), NULL, NULL, NULL, 0, NULL
+    INSERT INTO sessions SELECT session, '{_LOST_TITLE}', min(created), max(updated), NULL, NULL, NULL, 0, NULL, NULL
         FROM turns WHERE session NOT IN (SELECT id FROM sessions) GROUP BY session;
     UPDATE turns SET parent = (
         SELECT max(other.id) FROM turns AS other
@@ -144,10 +144,18 @@ def _meant(row: pages.Row) -> Iterator[tuple[str, tuple[Value, ...]]]:
 
 
 def _session(values: tuple[Value, ...]) -> tuple[Value, ...]:
-    name, title, created, updated, model, preset, system, one_shot, leaf = values
+    name, title, created, updated, model, preset, system, one_shot, leaf, path = values
     moments = _moment(created), _moment(updated)
     settings = (_text_or_none(model), _text_or_none(preset), _text_or_none(system))
-    return name, _text(title) or _LOST_TITLE, *moments, *settings, int(one_shot == 1), _number(leaf)
+    return (
+        name,
+        _text(title) or _LOST_TITLE,
+        *moments,
+        *settings,
+        int(one_shot == 1),
+        _number(leaf),
+        _text_or_none(path),
+    )
 
 
 def _turn(number: int, values: tuple[Value, ...]) -> tuple[Value, ...]:

@@ -97,10 +97,11 @@ class Store:
         preset: str | None = None,
         system: str | None = None,
         one_shot: bool = False,
+        path: str | None = None,
     ) -> Session:
         """A session without turns; it is not listed before it has one."""
         now = self._clock()
-        session = Session("", title, now, now, model, preset, system, one_shot)
+        session = Session("", title, now, now, model, preset, system, one_shot, path=path)
         with self._db.writing() as connection:
             return replace(session, id=statements.insert_session(connection, session))
 
@@ -180,9 +181,11 @@ class Store:
             statements.change_session(connection, session, title=rows.writable(title))
 
     @_mending
-    def reframe(self, session: str, *, model: str | None, preset: str | None, system: str | None) -> None:
+    def reframe(
+        self, session: str, *, model: str | None, preset: str | None, system: str | None, path: str | None = None
+    ) -> None:
         """From here on the session is with these."""
-        values = {"model": model, "preset": preset, "system": system and rows.writable(system)}
+        values = {"model": model, "preset": preset, "system": system and rows.writable(system), "path": path}
         with self._db.writing() as connection:
             statements.change_session(connection, session, **values)
 

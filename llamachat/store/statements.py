@@ -29,6 +29,7 @@ def insert_session(connection: sqlite3.Connection, session: Session) -> str:
         "preset": session.preset,
         "system": session.system and rows.writable(session.system),
         "one_shot": int(session.one_shot),
+        "path": session.path,
     }
     _insert(connection, "sessions", values)
     return name

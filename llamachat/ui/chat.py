@@ -157,11 +157,9 @@ class Chat:
         self.choices = choices
         self.conversation.system = choices.text("system")
         if self.keeping and self.keeping.session:
-            self.keeping.reframed(model=self._model_name, preset=self.preset, system=self.conversation.system)
-
-    @property
-    def _model_name(self) -> str | None:
-        return self.engine.info.name if self.engine.info else self.choices.text("model")
+            self.keeping.reframed(
+                model=self.engine.name, preset=self.preset, system=self.conversation.system, path=self.engine.path
+            )
 
     def toolbar(self, mode: str = "", hint: str = "") -> toolbar.State:
         """What holds now, for the toolbar, with what the prompt has to say."""
@@ -209,7 +207,8 @@ class Chat:
         """With the first message the conversation gets its place in the store."""
         if self.keeping and not self._has_begun:
             self._has_begun = True
-            self.keeping.begin(Head(title_of(sanitise(text)), self._model_name, self.preset, self.conversation.system))
+            title, system = title_of(sanitise(text)), self.conversation.system
+            self.keeping.begin(Head(title, self.engine.name, self.preset, system, path=self.engine.path))
 
     def retry(self, n: int) -> None:
         """Answer the last question again, beside the answer it has; of several answers the user picks one."""

@@ -37,6 +37,7 @@ class ScriptedEngine:
 
     def __init__(self, *answers: list[Step]) -> None:
         self.on_change = None
+        self.name, self.path = "scripted", None
         self.info: ModelInfo | None = INFO
         self.failure = None
         self.loading = Loading(0, 0)

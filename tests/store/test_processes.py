@@ -88,7 +88,8 @@ def test_an_answer_under_way_is_left_alone_while_its_process_lives(path):
 def test_two_processes_in_one_session_lose_nothing(path):
     with Store(path) as store:
         session = talk(store, "one?", "1")
-    processes = [start(path, session) for _ in range(2)]
+        leaf = str(store.load(session).session.leaf)
+    processes = [start(path, session, leaf) for _ in range(2)]
     told = [killed(process, 0.5) for process in processes]
     assert integrity(path) == "ok"
     with Store(path) as store:

@@ -1,6 +1,6 @@
 """A conversation without end, for tests that kill it: says each thing that it has done, and after it was done.
 
-`python writer.py DATABASE [SESSION]`: prints `session ID`, `said TEXT`, `grew TEXT`, `ended TEXT`.
+`python writer.py DATABASE [SESSION [LEAF]]`: prints `session ID`, `said TEXT`, `grew TEXT`, `ended TEXT`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ def report(what: str, text: str) -> None:
     sys.stdout.flush()
 
 
-def main(path: str, session: str = "") -> None:
+def main(path: str, session: str = "", leaf: str = "") -> None:
     name = Path(path).name
     store = Store(Path(path))
     session = session or store.create(name).id
-    parent = store.load(session).session.leaf
+    parent = int(leaf) if leaf else store.load(session).session.leaf
     report("session", session)
     for number in count():
         question = f"question {number} of {session}"
