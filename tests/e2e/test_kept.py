@@ -43,7 +43,7 @@ def kill(terminal: Terminal, which: str) -> None:
 @pytest.mark.timeout(60 + 10 * N_KILLS)
 def test_killed_at_any_moment_every_message_is_there_and_every_answer_is_what_was_shown(tmp_path, parrot):
     home, seed = tmp_path / "home", random.randrange(10**6)
-    print("seed", seed)  # of a failure
+    print("seed", seed)  # noqa: T201  pytest shows it with a failure
     dice = random.Random(seed)
     sent: list[str] = []
     arguments: tuple[str, ...] = ()
