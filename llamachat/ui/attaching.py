@@ -10,7 +10,7 @@ from llamachat.chat import attachments
 from llamachat.chat.attachments import Found, Group
 from llamachat.chat.document import Document
 from llamachat.engine.base import Engine
-from llamachat.errors import ContextOverflow
+from llamachat.errors import ContextOverflow, Interrupted
 from llamachat.ui.sanitise import sanitise_line
 from llamachat.ui.theme import Look
 
@@ -19,24 +19,28 @@ _LISTED = 5  # files of a folder that are named in the question
 
 @dataclass(frozen=True, slots=True)
 class Clerk:
-    """Whom to ask: the engine for counts, the user by one key (the first is the default), and how to say a line."""
+    """Whom to ask: the engine for counts, the user by one key (the first is the default); how to say a line, and how
+    to wait for the model.
+    """
 
     engine: Engine
     say: Callable[[str, Look | None], None]
     ask_key: Callable[[str, str], str]
+    wait_for_model: Callable[[], None]
 
 
 def attach(text: str, pasted: Sequence[tuple[int, int]], clerk: Clerk) -> tuple[str, tuple[Document, ...]]:
     """The message to send, and the files in it.
 
-    Raises UsageError for a file that cannot be attached, ContextOverflow for more than the context holds.
+    Raises UsageError for a file that cannot be attached, ContextOverflow for more than the context holds, Interrupted
+    if the user does not want them.
     """
     found = attachments.find(text, Path.cwd(), pasted)
     for missing in found.missing:
         clerk.say(f"@{sanitise_line(missing.typed)}: no such file; sent as it is written.", Look.DIM)
     for group in found.groups:
         if not _is_wanted(group, found, clerk):
-            found = found.without(group)
+            raise Interrupted(f"nothing was sent; \\@{group.reference.typed} sends it as words")
     documents = attachments.read_all(found)
     if documents:
         _show(documents, clerk)
@@ -56,6 +60,7 @@ def _is_wanted(group: Group, found: Found, clerk: Clerk) -> bool:
 
 def _show(documents: Sequence[Document], clerk: Clerk) -> None:
     """Each file with its size and tokens. Raises ContextOverflow when they alone are too many."""
+    clerk.wait_for_model()
     counts = [clerk.engine.count(document.text) for document in documents]
     for document, n_tokens in zip(documents, counts, strict=True):
         clerk.say(f"{sanitise_line(document.name)}: {_size(document.n_bytes)}, {n_tokens:,} tokens", Look.DIM)

@@ -5,6 +5,7 @@ Slash commands work on it (`ui/commands/`); `ui/repl.py` feeds it lines.
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,9 +21,9 @@ from llamachat.chat.transcript import Transcript, title_of
 from llamachat.chat.turn import Settings
 from llamachat.choices import Choices
 from llamachat.engine.base import Engine, Event, Finished
-from llamachat.errors import EngineDied, ForbiddenTag, Interrupted, LlamachatError, UsageError
+from llamachat.errors import EngineDied, ForbiddenTag, Interrupted, LlamachatError, StorageError, UsageError
 from llamachat.presets import Shelf
-from llamachat.types import ContextUse, FinishReason, Role
+from llamachat.types import ContextUse, FinishReason, ModelInfo, Role
 from llamachat.ui import toolbar
 from llamachat.ui.attaching import Clerk, attach
 from llamachat.ui.interrupt import on_interrupt
@@ -34,6 +35,7 @@ from llamachat.ui.theme import Look
 if TYPE_CHECKING:
     from llamachat.store.sessions import Store
 
+_OUTPUT_ERRORS = (errno.ENOSPC, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC))
 _LONG = 10.0  # seconds of an answer after which the bell may ring
 _BROKEN_OFF = "[it broke off here; /continue goes on]"
 _BELLS = {"ring": "\a", "notify": "\x1b]9;llamachat: the answer is there\a"}
@@ -91,6 +93,8 @@ class Chat:
 
     def handle_error(self, error: Exception) -> None:
         """Say it in a line. A fault of ours goes to the log, too."""
+        if isinstance(error, OSError) and error.errno in _OUTPUT_ERRORS:
+            error = StorageError(f"the output cannot be written: {error.strerror}.", "Make room, or write elsewhere.")
         if not isinstance(error, LlamachatError):
             error = self.outside.log_fault(error)
         goes_on = isinstance(error, EngineDied) and error.restarts
@@ -152,6 +156,7 @@ class Chat:
             engine.on_change = self.engine.on_change
             self.engine.close()
             self.engine = engine
+            self.last = None
             self.engine.start()
             self.say("Loading the model; you can type meanwhile.")
         self.choices = choices
@@ -165,6 +170,8 @@ class Chat:
         """What holds now, for the toolbar, with what the prompt has to say."""
         if self.engine.failure:
             return toolbar.State(mode=mode, remark=self.engine.failure.message)
+        if self.edited and not hint:
+            hint = "this takes the place of an earlier message; Ctrl-C: it does not"
         if self.keeping and self.keeping.trouble:
             hint = hint or f"not saved: {self.keeping.trouble}"
         info, loading = self.engine.info, self.engine.loading
@@ -173,11 +180,25 @@ class Chat:
             return toolbar.State(mode=mode, remark=hint or f"loading the model…{percent}")
         timings, usage = (self.last.timings, self.last.usage) if self.last else (None, None)
         speed = usage.completion_tokens / timings.decode if timings and usage and timings.decode else None
-        context = self.last.context if self.last else ContextUse(info.n_ctx, 0)
+        context = self._context(info)
         glyphs = self.screen.theme().glyphs
         gauge = glyphs.bar_full, glyphs.bar_empty
         preset = f"{self.preset}, private" if self.is_private else self.preset
         return toolbar.State(info.name, info.quantisation, preset, context, speed, hint, mode, gauge)
+
+    def _context(self, info: ModelInfo) -> ContextUse:
+        """How full the context was at the end of the answer at which the conversation stands."""
+        made = self.conversation.made
+        if made and made["path"] == info.path and made["context"]["size"] == info.n_ctx:
+            return ContextUse(**made["context"])
+        return ContextUse(info.n_ctx, 0)
+
+    def wait_for_model(self) -> None:
+        """Show how far loading has got, for what cannot be done before. Raises what a request would."""
+        if self.engine.info is None:
+            with self.screen.answering() as view, on_interrupt(self.engine.interrupt):
+                for event in self.engine.wait_until_loaded():
+                    view.show(event)
 
     # answers
 
@@ -188,7 +209,7 @@ class Chat:
         that were not typed.
         """
         before, self._draft = self.conversation.leaf, text
-        message, documents = attach(text, pasted, Clerk(self.engine, self.say, self.ask_key))
+        message, documents = attach(text, pasted, Clerk(self.engine, self.say, self.ask_key, self.wait_for_model))
         self._begin_session(text)
         if self.edited:
             self.conversation.move(self.edited.parent)

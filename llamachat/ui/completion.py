@@ -67,7 +67,8 @@ def path_candidates(beginning: str) -> list[str]:
     if len(names) <= _MOST_SHOWN:
         return [f"{prefix}{name}" for name in names]
     common = os.path.commonprefix([names[0], names[-1]])  # noqa: RUF071  letters, not folders
-    return [f"{prefix}{common}"] if len(common) > len(start) else [f"{prefix}{name}" for name in names[:_MOST_SHOWN]]
+    shown = [common] if len(common) > len(start) else [*names[: _MOST_SHOWN - 1], names[-1]]
+    return [f"{prefix}{name}" for name in shown]  # the last of all is among them: no more is common than is
 
 
 def _references(written: str) -> Iterator[Completion]:

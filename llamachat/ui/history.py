@@ -21,6 +21,7 @@ from prompt_toolkit.history import History as Base
 from llamachat.ui.pastes import clean, is_long
 
 _APPENDING = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+_LONGEST = 100_000  # characters of an entry; a longer one is remembered by this session alone
 _INLINE_BYTES = 1 << 18  # more is read in a thread
 _ENTRIES_AT_A_TIME = 500  # between which keys are read
 
@@ -47,7 +48,7 @@ class History(Base):
         self._catch_up()
         if self.newest_first[:1] == [text]:
             return
-        if not self.recording or not self._append(text):
+        if not self.recording or len(text) > _LONGEST or not self._append(text):
             self._add([text])
 
     def take_trouble(self) -> str:

@@ -39,6 +39,10 @@ class Keyboard(Protocol):
         """While another program has the terminal, as it was found: an editor, a pager."""
         ...
 
+    def has_keys(self) -> bool:
+        """Whether something was typed that no prompt has had yet."""
+        ...
+
     def fresh(self) -> AbstractContextManager[None]:
         """Within it only what is typed from now on is read; what was typed before comes afterwards."""
         ...
@@ -63,6 +67,9 @@ class BareKeyboard:
 
     def lent(self) -> AbstractContextManager[None]:
         return nullcontext()
+
+    def has_keys(self) -> bool:
+        return False
 
     def fresh(self) -> AbstractContextManager[None]:
         return nullcontext()

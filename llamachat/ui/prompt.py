@@ -104,11 +104,15 @@ class Prompt:
             self._session.app.ttimeoutlen = _ESCAPE_SECONDS
         self._session.default_buffer.on_text_changed += self._fold_recalled
 
-    def read(self, draft: str = "") -> Typed:
+    def read(self, draft: str = "", *, came_back: bool = False) -> Typed:
         """The next message. Raises KeyboardInterrupt (Ctrl-C at an empty prompt) and EOFError (Ctrl-D there).
 
-        A draft that is what was sent the last time looks as it did then; another is folded if it is long.
+        A draft that is what was sent the last time looks as it did then; another is folded if it is long. One that
+        `came_back` unasked gives way to what was typed meanwhile: an Enter among that would send both as one.
         """
+        if came_back and draft and self._keyboard.has_keys():
+            self._say("Up brings the message back that got no answer.")
+            draft = ""
         self.was_cleared = False
         start = self._last if draft and draft == self._sent.text else self._pastes.take(draft, Origin.WRITTEN)
         while True:
@@ -125,16 +129,14 @@ class Prompt:
         return self._sent
 
     def choose(self, question: str, keys: str) -> str:
-        """The answer to a question, one of `keys`, as soon as it is pressed. Enter, Escape and Ctrl-C are the first.
+        """The answer to a question, one of `keys`, as soon as it is pressed; Enter is the first.
 
+        Raises KeyboardInterrupt for Ctrl-C and Escape.
         What was typed before the question was there does not answer it, and stays for the next prompt.
         """
         session = self._new_session(message=[("", f"{sanitise_line(question)} ")], key_bindings=_answers(keys))
         with self._keyboard.fresh():
-            try:
-                return session.prompt()
-            except (KeyboardInterrupt, EOFError):
-                return keys[0]
+            return session.prompt()
 
     def redraw(self) -> None:
         """Draw the label and the toolbar anew. Callable from any thread."""
@@ -245,7 +247,7 @@ def _terminal() -> TextIO:
 
 
 def _answers(keys: str) -> KeyBindings:
-    """Each key ends the question; those that mean no answer give the first."""
+    """Each key ends the question; those that mean no answer interrupt it."""
     answers = KeyBindings()
 
     def add(name: str, key: str) -> None:
@@ -256,8 +258,10 @@ def _answers(keys: str) -> KeyBindings:
 
     answers.add(Keys.Any)(lambda _event: None)
     answers.add(Keys.BracketedPaste)(lambda _event: None)
-    for name in ("enter", "c-j", "escape", "c-c", "c-d"):
+    for name in ("enter", "c-j"):
         add(name, keys[0])
+    for name in ("escape", "c-c", "c-d"):
+        answers.add(name, eager=True)(lambda event: event.app.exit(exception=KeyboardInterrupt()))
     for key in keys:
         for name in {key.lower(), key.upper()}:
             add(name, key)

@@ -16,10 +16,10 @@ def run(chat: Chat, prompt: Prompt) -> None:
     chat.ask_key = prompt.choose
     chat.engine.on_change = prompt.redraw
     chat.engine.start()
-    draft, is_leaving = chat.take_draft(), False
+    draft, came_back, is_leaving = chat.take_draft(), False, False
     while not chat.leaving:
         try:
-            typed = prompt.read(draft)
+            typed = prompt.read(draft, came_back=came_back)
         except KeyboardInterrupt:
             if is_leaving and not prompt.was_cleared:
                 return
@@ -29,7 +29,11 @@ def run(chat: Chat, prompt: Prompt) -> None:
             continue
         except EOFError:
             return
-        draft, is_leaving = handle(chat, typed.text, typed.pasted), False
+        if prompt.was_cleared:
+            chat.edited = None
+        is_leaving = False
+        draft = handle(chat, typed.text, typed.pasted)
+        came_back = bool(draft) and draft == typed.text
 
 
 def handle(chat: Chat, text: str, pasted: Sequence[tuple[int, int]] = ()) -> str:
@@ -37,12 +41,17 @@ def handle(chat: Chat, text: str, pasted: Sequence[tuple[int, int]] = ()) -> str
     draft: str | None = None
     try:
         if text.startswith("/") and not text.startswith("//"):
+            chat.edited = None
             word, _, rest = text[1:].partition(" ")
             draft = table.find(word.strip(), chat).run(chat, rest.strip())
         elif text.strip():
             chat.ask(*_unescaped(text, pasted))
     except Interrupted as error:
         chat.say(f"[{error.message}]", Look.DIM)
+    except KeyboardInterrupt:
+        chat.say("[stopped]", Look.DIM)
+    except BrokenPipeError:  # nobody sees the answers any more
+        chat.leaving = True
     except Exception as error:  # the boundary of a turn: a fault of ours must not end the chat
         chat.handle_error(error)
     return draft or chat.take_draft()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import suppress
 
@@ -27,6 +28,9 @@ class Status:
         self._moves = environment.stderr_is_terminal and not (quiet or plain or environment.wants_plain)
         self._started = time.monotonic()
         self._reading_since = 0.0
+        self._lock = threading.Lock()
+        self._latest = ""  # sign of life, shown or waiting for its moment
+        self._timer: threading.Timer | None = None
         self._shown = False
 
     def begin(self) -> None:
@@ -46,16 +50,35 @@ class Status:
             self.show(f"{what}… {100 * event.done // event.total} %{rate}")
 
     def show(self, text: str) -> None:
-        """A sign of life, in place of the last."""
-        if self._moves and time.monotonic() - self._started >= _PATIENCE:
-            self._print(f"{_ERASE_LINE}{sanitise_line(text)[: self._environment.columns - 1]}")
-            self._shown = True
+        """A sign of life, in place of the last. One that comes too early waits: the next may take long."""
+        if not self._moves:
+            return
+        with self._lock:
+            self._latest = sanitise_line(text)
+            early = self._started + _PATIENCE - time.monotonic()
+            if early > 0 and self._timer is None:
+                self._timer = threading.Timer(early, self._show_latest)
+                self._timer.daemon = True
+                self._timer.start()
+        if early <= 0:
+            self._show_latest()
+
+    def _show_latest(self) -> None:
+        with self._lock:
+            if self._latest:
+                self._print(f"{_ERASE_LINE}{self._latest[: self._environment.columns - 1]}")
+                self._shown = True
 
     def clear(self) -> None:
         """Take the progress away: something else follows."""
-        if self._shown:
-            self._print(_ERASE_LINE)
-            self._shown = False
+        with self._lock:
+            self._latest = ""
+            if self._timer:
+                self._timer.cancel()
+                self._timer = None
+            if self._shown:
+                self._print(_ERASE_LINE)
+                self._shown = False
 
     def notice(self, text: str) -> None:
         """One line the user should know of, unless they asked for quiet."""
@@ -64,7 +87,16 @@ class Status:
 
     def line(self, text: str) -> None:
         self.clear()
-        self._print(f"{sanitise(text)}\n")
+        for line in sanitise(text).split("\n"):
+            self._print(f"{self._wrapped(line)}\n")
+
+    def _wrapped(self, line: str) -> str:
+        """At spaces, on a terminal."""
+        if not self._environment.stderr_is_terminal or len(line) < self._environment.columns:
+            return line
+        import textwrap  # noqa: PLC0415  4 ms that short lines do not need
+
+        return "\n".join(textwrap.wrap(line, self._environment.columns, break_long_words=False, break_on_hyphens=False))
 
     def _print(self, text: str) -> None:
         with suppress(OSError):  # nobody to tell that nothing can be told

@@ -86,6 +86,11 @@ class TerminalKeyboard:
             if was_collecting:
                 self._keys.collect()
 
+    def has_keys(self) -> bool:
+        held = self._keys.take_all()
+        self._keys.put_first(held)
+        return bool(held)
+
     @contextmanager
     def fresh(self) -> Iterator[None]:
         held = self._keys.take_all()

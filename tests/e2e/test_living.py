@@ -281,3 +281,49 @@ def test_of_two_answers_one_key_picks(chat):
     terminal.wait_for_prompt()
     terminal.type("/edit\r")
     terminal.wait_for("› Name three colours.", 2)
+
+
+def test_a_question_that_was_stopped_is_not_sent_with_what_was_typed_ahead(tmp_path, starter):
+    terminal = Terminal(tmp_path / "home", "-m", str(starter), "-n", "5")
+    try:
+        terminal.wait_for_prompt()
+        terminal.type("Tell me about " + "the sea and " * 600 + "boats\r")
+        terminal.wait_for("reading")
+        terminal.type("Hello there.\r")
+        terminal.type(CTRL_C)
+        terminal.wait_for("Up brings the message back")
+        terminal.wait_for("› Hello there.")
+        terminal.wait_for_prompt()
+        assert "boatsHello" not in terminal.text
+        terminal.type("\x1b[A\x1b[A")
+        terminal.wait_until(lambda: "characters recalled" in terminal.line)
+    finally:
+        terminal.close()
+
+
+def test_ctrl_c_while_a_command_waits_for_the_model_costs_the_command_and_not_the_chat(tmp_path, starter):
+    terminal = Terminal(tmp_path / "home", "-m", str(starter))
+    try:
+        terminal.wait_for_prompt()
+        [engine] = psutil.Process(terminal.process.pid).children()
+        engine.suspend()  # it loads for ever
+        terminal.type("/tokens hello\r")
+        time.sleep(0.5)
+        terminal.type(CTRL_C)
+        terminal.wait_for("while the model was loading" if "0/8" not in terminal.text else "[stopped]")
+        terminal.wait_for_prompt()
+        engine.resume()
+        assert "hello" in terminal.ask("/tokens hello")
+    finally:
+        terminal.close()
+
+
+def test_an_edit_that_is_given_up_replaces_nothing(chat):
+    terminal = chat()
+    terminal.wait_for_prompt()
+    terminal.ask("My name is Ada.")
+    terminal.type("/edit\r")
+    terminal.wait_for("takes the place of an earlier message")
+    terminal.type(CTRL_C)
+    terminal.wait_for_prompt()
+    assert "Your name is Ada." in terminal.ask("What is my name?")

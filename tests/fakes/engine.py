@@ -48,6 +48,9 @@ class ScriptedEngine:
     def start(self) -> None:
         pass
 
+    def wait_until_loaded(self):
+        return iter(())
+
     def reply(self, request: Request) -> Iterator[Event]:
         self.requests.append(request)
         said: list[str] = []

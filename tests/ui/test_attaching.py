@@ -23,14 +23,15 @@ def test_a_file_is_shown_with_size_and_tokens_and_sent_before_the_words(chat, no
 
 
 def test_a_folder_is_asked_about(chat, notes):
-    desk = chat(["fine"], ["fine"])
+    desk = chat(["fine"])
     desk.keys = ["n", "y"]
-    desk("What is @src/ about?")
-    assert desk.asked == ["Attach 7 files, 35 bytes? [y/N]"]
-    assert "src/a.py, src/b.py, src/c.py, src/d.py, src/e.py and 2 more" in desk.shown
-    assert desk.said()[0] == "What is @src/ about?"
+    assert desk("What is @src/ about?") == "What is @src/ about?"
+    shown = desk.shown
+    assert "src/a.py, src/b.py, src/c.py, src/d.py, src/e.py and 2 more" in shown
+    assert "[nothing was sent; \\@src/ sends it as words]" in shown
     desk("What is @src/*.py about?")
-    assert desk.said()[2].count("= 1") == 7
+    assert desk.asked == ["Attach 7 files, 35 bytes? [y/N]"] * 2
+    assert desk.said()[0].count("= 1") == 7
 
 
 def test_what_looks_like_a_path_and_is_none_is_sent_with_a_remark(chat, notes):

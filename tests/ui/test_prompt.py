@@ -228,14 +228,20 @@ def test_a_message_that_comes_back_looks_as_it_did_and_its_pastes_stay_pastes():
         assert chat.text(f"new{ENTER}") == "new"
 
 
-@pytest.mark.parametrize(
-    ("keys", "answer"), [("y", "y"), ("Y", "y"), ("xq\x1b[Ay", "y"), (ENTER, "n"), (CTRL_C, "n"), (ESCAPE, "n")]
-)
+@pytest.mark.parametrize(("keys", "answer"), [("y", "y"), ("Y", "y"), ("xq\x1b[Ay", "y"), (ENTER, "n")])
 def test_a_question_is_answered_by_one_key(keys, answer):
     with desk() as chat:
         chat._pipe.send_text(keys)
         assert chat.prompt.choose("Attach 14 files? [y/N]", "ny") == answer
         assert f"Attach 14 files? [y/N] {answer}" in chat.screen.text
+
+
+@pytest.mark.parametrize("key", [CTRL_C, ESCAPE, "\x04"])
+def test_a_question_can_be_left_without_an_answer(key):
+    with desk() as chat:
+        chat._pipe.send_text(key)
+        with pytest.raises(KeyboardInterrupt):
+            chat.prompt.choose("Attach 14 files? [y/N]", "ny")
 
 
 def test_tab_completes_the_beginning_all_have_and_then_offers_them():

@@ -40,7 +40,7 @@ def preset_names(chat: Chat) -> Iterable[str]:
 
 def model(chat: Chat, name: str) -> None:
     if name:
-        chat.choose(chat.choices.with_value(Origin.CHAT, "model", name))
+        chat.choose(chat.choices.with_value(Origin.CHAT, "model", name.strip('"')))
     elif info := chat.engine.info:
         chat.say(f"{info.name} ({info.quantisation}, format {info.format}) from {info.path}")
     else:
@@ -58,7 +58,7 @@ def set_value(chat: Chat, text: str) -> None:
         return
     chat.choices = adjustable.change(chat.choices, name, value.strip())
     chat.screen.raw = chat.choices.switch("raw")
-    chat.say(f"{name} = {value.strip()}")
+    chat.say(f"{name}: {dict(adjustable.describe(chat.choices, chat.engine.info))[name]}")
 
 
 def value_names(_: Chat) -> Iterable[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llamachat.errors import StorageError
+from llamachat.errors import StorageError, UsageError
 from llamachat.ui.chat import Chat
 
 
@@ -19,6 +19,8 @@ def path_of(text: str) -> Path:
 
 def write(chat: Chat, path: Path, text: str) -> bool:
     """Write the text unless the user wants to keep what is there; whether it was written. Raises StorageError."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder.", "Name a file in it.")
     if path.exists() and chat.ask_key(f"{path} exists. Write over it? [y/N]", "ny") != "y":
         chat.say("Nothing was written.")
         return False

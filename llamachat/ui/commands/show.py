@@ -24,6 +24,7 @@ def stats(chat: Chat, text: str) -> None:
 
 def context(chat: Chat, _: str) -> None:
     """What fills the context, message by message, by the model's own tokenizer."""
+    chat.wait_for_model()
     rows = list(_parts(chat))
     conversation = chat.conversation
     request = chat.settings.request(conversation.messages(), open_answer=conversation.has_answer)
@@ -59,6 +60,7 @@ def _begin(text: str) -> str:
 
 def tokens(chat: Chat, text: str) -> None:
     """The tokens of a text, or of what the model is to see."""
+    chat.wait_for_model()
     if text:
         pieces = chat.engine.tokens(text)
     elif chat.conversation.turns:

@@ -12,15 +12,19 @@ from llamachat.ui.commands.command import Command, with_answer, with_question
 from llamachat.ui.keys import KEYS
 from llamachat.ui.theme import Look
 
+_ADVICE = "All commands: /help. A message that begins with a slash: write two."
+
 
 def find(word: str, chat: Chat) -> Command:
     """The command of this name, or the only one that begins so. Raises UsageError: the nearest, or why not now."""
+    if not word:
+        raise UsageError("a slash alone is no command.", "All commands: /help")
     matches = [command for command in COMMANDS if command.name == word] or [
         command for command in COMMANDS if command.name.startswith(word)
     ]
     if len(matches) != 1:
         names = [command.name for command in matches] or difflib.get_close_matches(word, [c.name for c in COMMANDS], 1)
-        advice = f"Did you mean {' or '.join(f'/{name}' for name in names)}?" if names else "All commands: /help"
+        advice = f"Did you mean {' or '.join(f'/{name}' for name in names)}?" if names else _ADVICE
         raise UsageError(f"there is no command /{word}.", advice)
     if refusal := matches[0].refusal(chat):
         raise UsageError(f"/{matches[0].name} makes no sense now: {refusal}")
