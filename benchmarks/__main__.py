@@ -9,7 +9,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import abort, download, engine, memory, startup, terminal
+from benchmarks import abort, download, engine, memory, startup, store, terminal
 from benchmarks.report import HEADER
 from llamachat import __version__
 
@@ -18,7 +18,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--model", type=Path, default=None, help="a GGUF; the starter model")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--only", choices=("engine", "abort", "startup", "memory", "download", "terminal"))
+    parser.add_argument("--only", choices=("engine", "abort", "startup", "memory", "download", "terminal", "store"))
     arguments = parser.parse_args()
     model = arguments.model or _starter()
     parts = {
@@ -27,6 +27,7 @@ def main() -> None:
         "startup": lambda: startup.measure(model, arguments.rounds),
         "memory": lambda: memory.measure(model),
         "download": lambda: download.measure(arguments.rounds),
+        "store": lambda: store.measure(arguments.rounds),
         "terminal": lambda: terminal.measure(model, arguments.rounds),
     }
     python = f"Python {platform.python_version()}"

@@ -27,7 +27,7 @@ def measure(model: Path, rounds: int) -> list[Row]:
     return [
         _row("llamachat --version", "import typer", rounds, 2.0, lambda: _wall([LLAMACHAT, "--version"]), typer),
         _row("llamachat --help", "import typer", rounds, 3.0, lambda: _wall([LLAMACHAT, "--help"]), typer),
-        _row("prompt on the screen", "import prompt_toolkit, rich.console", rounds, 2.0, _until_prompt, line_editor),
+        _row("prompt on the screen", "import prompt_toolkit, rich.console", rounds, 2.0, until_prompt, line_editor),
         _row(
             "one-shot of 10 words, to the first byte",
             "bare script: import llama_cpp, load, prefill",
@@ -65,13 +65,14 @@ def _until_first_byte(command: list[str]) -> float:
     return elapsed
 
 
-def _until_prompt() -> float:
-    """From the start of `llamachat` on a pseudo-terminal to its prompt."""
+def until_prompt(*arguments: str, home: Path | None = None) -> float:
+    """Seconds from the start of `llamachat` on a pseudo-terminal to its prompt."""
     main, terminal = pty.openpty()
     started = time.perf_counter()
     process = subprocess.Popen(
-        [LLAMACHAT], stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True, close_fds=True
-    )
+        [LLAMACHAT, *arguments], stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True,
+        close_fds=True, env={**os.environ, **({"LLAMACHAT_HOME": str(home)} if home else {})},
+    )  # fmt: skip
     os.close(terminal)
     seen = b""
     while "›".encode() not in seen:

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.report import Row
+from benchmarks.startup import until_prompt
 from llamachat.chat.conversation import State, Turn
 from llamachat.chat.transcript import Entry, Session, Transcript
 from llamachat.store.sessions import Store
@@ -111,6 +113,50 @@ def writes(path: Path) -> None:
         print(f"load 20 messages               {milliseconds(lambda: store.load(store.sessions(2)[1].id), 9)}")
         victims = iter([each.id for each in store.sessions()[-5:]])
         print(f"remove a session               {milliseconds(lambda: store.remove([next(victims)]), 5)}")
+
+
+def measure(rounds: int) -> list[Row]:
+    """The bars: a search in many messages, and the start of a chat that goes on."""
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        path = Path(folder) / "many.db"
+        filled(path, 100_000)
+        with Store(path) as store:
+            medians = {what: _median(lambda words=words: store.search(words), 15) for what, words in SEARCHES.items()}
+        slowest = max(medians, key=medians.__getitem__)
+        small, large = (_home(Path(folder) / str(n), n) for n in (PER_SESSION, 10_000))
+        ratios, seconds = [], []
+        for _ in range(rounds):
+            mine = until_prompt("-c", home=large)
+            ratios.append(mine / until_prompt("-c", home=small))
+            seconds.append(mine)
+    return [
+        Row("search in 100,000 messages, the slowest kind, ms", "-", medians[slowest], "<=", 50, slowest),
+        Row(
+            "llamachat -c to the prompt, 10,000 messages",
+            f"{PER_SESSION} messages",
+            statistics.median(ratios),
+            "<=",
+            1.2,
+            f"{1000 * statistics.median(seconds):.0f} ms",
+        ),
+    ]
+
+
+def _median(work: Callable[[], object], rounds: int) -> float:
+    times = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        work()
+        times.append(1000 * (time.perf_counter() - began))
+    return statistics.median(times)
+
+
+def _home(folder: Path, n_messages: int) -> Path:
+    """A home with so many messages in it."""
+    path = folder / "data" / "sessions.db"
+    path.parent.mkdir(parents=True)
+    filled(path, n_messages)
+    return folder
 
 
 def main() -> None:

@@ -60,6 +60,7 @@ def _cpu() -> float:
 
 def run_engine(n_tokens: int, rate: int) -> None:
     """The child: text at a constant rate, flushed as the engine flushes it."""
+
     def send(frame) -> None:
         os.write(1, pack(frame))
 

@@ -17,20 +17,20 @@ from rich.text import Text
 
 from tests.e2e.terminal import Terminal
 
-COLUMNS, LINES = 92, 22
-QUESTIONS = ("Why is the sky blue? Answer in one sentence.", "And at sunset?")
+COLUMNS, LINES = 92, 36
+QUESTIONS = (
+    "Write a short Markdown list of three teas, one bold word each.",
+    "Show a Python function that adds two numbers.",
+)
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as home:
-        terminal = Terminal(Path(home), "-t", "0", "-v", columns=COLUMNS, lines=LINES)
+        terminal = Terminal(Path(home), "-t", "0", "-n", "160", columns=COLUMNS, lines=LINES)
         terminal.wait_for("/8,192")
-        for count, question in enumerate(QUESTIONS, 1):
-            terminal.wait_for_prompt()
-            terminal.type(question + "\r")
-            terminal.wait_for("reused", count)
-        terminal.wait_for_prompt()
-        terminal.wait_for("/8,192", len(QUESTIONS) + 1)
+        for question in QUESTIONS:
+            terminal.ask(question, seconds=60)
+        terminal.wait_for("tokens/s")
         picture = draw(terminal)
         terminal.close()
     (Path(__file__).parent / "chat.svg").write_text(picture, encoding="utf-8")
