@@ -75,7 +75,7 @@ class Nobody:
 
 
 class Conversation:
-    """User and assistant by turns. Only `chat/turn.py` adds to it; anyone may move in it.
+    """User and assistant by turns. `chat/turn.py` adds to it while they talk; anyone may move in it.
 
     `keeper` is told of every change.
     """

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from llamachat.cli.assemble import Child, choose, make_engine, make_library
 from llamachat.cli.faults import log_fault
 from llamachat.cli.keep import Kept, as_it_was
-from llamachat.cli.look import theme_for
+from llamachat.cli.look import background_for, is_plain, theme_for
 from llamachat.cli.options import ChatOptions
 from llamachat.cli.output import say
 from llamachat.cli.welcome import greet
@@ -45,7 +46,7 @@ def run(options: ChatOptions, environment: Environment, child: Child) -> int:
         first.offer(choices, environment)
         engine = make_engine(choices, environment, child)
     engine.start()  # it loads while the line editor is set up
-    quiet, plain = choices.switch("quiet"), choices.switch("plain") or environment.wants_plain
+    quiet, plain = choices.switch("quiet"), is_plain(choices, environment)
     keyboard = open_keyboard(environment, asks_background=choices.text("theme") == "auto" and not plain)
     themes = {background: theme_for(choices, background, environment) for background in Background}
     screen = Screen(
@@ -84,12 +85,17 @@ def _outside(environment: Environment, screen: Screen, keyboard: Keyboard, histo
         log_fault=lambda error: log_fault(error, environment.paths),
         on_answer=lambda path: make_library(environment).touch(path, datetime.now(UTC)),
         edit=edit,
-        copy=lambda text: copy(text, environment.variables, screen.write),
+        copy=lambda text: copy(text, _for_sequences(environment), screen.write),
         record_input=record_input,
         keep=kept.keep,
         keep_on=kept.keep_on,
         store=kept.store,
     )
+
+
+def _for_sequences(environment: Environment) -> Mapping[str, str]:
+    """The variables, in which a terminal that we cannot write sequences to is a dumb one."""
+    return environment.variables if environment.stderr_is_terminal else {**environment.variables, "TERM": "dumb"}
 
 
 def _prompt(chat: Chat, keyboard: Keyboard, history: History, environment: Environment, *, plain: bool) -> Prompt:
@@ -104,10 +110,12 @@ def _prompt(chat: Chat, keyboard: Keyboard, history: History, environment: Envir
         toolbar=line_below,
         completer=ChatCompleter(
             lambda: [(command.name, command.help) for command in table.allowed(chat)],
-            lambda name, _: table.candidates(chat, name),
+            lambda name, beginning: table.candidates(chat, name, beginning),
         ),
         vi=chat.choices.text("keys") == "vi",
         plain=plain,
-        colour=environment.wants_colour,
+        colour=environment.wants_colour and not plain,
+        background=lambda: background_for(chat.choices, keyboard.background),
     )
+    keyboard.on_background = prompt.redraw
     return prompt

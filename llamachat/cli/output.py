@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import textwrap
 from collections.abc import Sequence
@@ -24,8 +25,15 @@ def write_json(stdout: BinaryIO, value: Any) -> None:
         data = msgspec.json.encode(value)
     except UnicodeEncodeError:  # a path may be bytes that are no text
         data = msgspec.json.encode(_as_text(value))
+    if stdout.isatty():
+        data = _escaped(data.decode()).encode()
     stdout.write(data + b"\n")
     stdout.flush()
+
+
+def _escaped(text: str) -> str:
+    """JSON that means the same, with what acts on a terminal as escapes."""
+    return "".join(character if sanitise(character) == character else json.dumps(character)[1:-1] for character in text)
 
 
 def _as_text(value: Any) -> Any:

@@ -31,14 +31,15 @@ from llamachat.ui.sanitise import sanitise
 from llamachat.ui.screen import Screen
 from llamachat.ui.status import statistics
 from llamachat.ui.theme import Look
+from llamachat.ui.thoughts import said_of
 
 if TYPE_CHECKING:
     from llamachat.store.sessions import Store
 
 _OUTPUT_ERRORS = (errno.ENOSPC, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC))
 _LONG = 10.0  # seconds of an answer after which the bell may ring
+_AGAIN = "your message is back in the prompt."
 _BROKEN_OFF = "[it broke off here; /continue goes on]"
-_BELLS = {"ring": "\a", "notify": "\x1b]9;llamachat: the answer is there\a"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class Outside:
     keep: Callable[[], Keeping]
     keep_on: Callable[[Transcript], Keeping]
     store: Callable[[], Store]
+    clock: Callable[[], float] = time.monotonic
 
 
 class Chat:
@@ -97,8 +99,10 @@ class Chat:
             error = StorageError(f"the output cannot be written: {error.strerror}.", "Make room, or write elsewhere.")
         if not isinstance(error, LlamachatError):
             error = self.outside.log_fault(error)
-        goes_on = isinstance(error, EngineDied) and error.restarts
-        remark = "It starts again; what was said is kept: /continue goes on, /retry asks once more. " if goes_on else ""
+        remark = ""
+        if isinstance(error, EngineDied) and error.restarts:
+            goes_on = "what was said is kept: /continue goes on, /retry asks once more."
+            remark = f"It starts again; {goes_on if self.conversation.has_answer and not self._draft else _AGAIN} "
         self.say(f"{error.message} {remark}{error.hint}", Look.ERROR)
 
     def take_draft(self) -> str:
@@ -254,17 +258,18 @@ class Chat:
 
     def go_on(self) -> None:
         """Let the last answer go on where it broke off."""
-        self._stream(turn.continue_answer(self.conversation, self.engine, self.settings))
+        said = last_answer(self)
+        self._stream(turn.continue_answer(self.conversation, self.engine, self.settings), said)
 
     def _variation(self, count: int) -> Settings:
         """The settings of one of several answers: with a seed, each has another."""
         settings = self.settings
         return settings if settings.seed is None else replace(settings, seed=settings.seed + count)
 
-    def _stream(self, events: Iterator[Event]) -> None:
+    def _stream(self, events: Iterator[Event], before: str = "") -> None:
         """Show an answer as it comes. Ctrl-C ends it; what came stays, in the chat and on the screen."""
-        started, finished = time.monotonic(), None
-        with self.screen.answering() as view, on_interrupt(self.engine.interrupt):
+        started, finished = self.outside.clock(), None
+        with self.screen.answering(before) as view, on_interrupt(self.engine.interrupt):
             for event in events:
                 view.show(event)
                 if isinstance(event, Finished):
@@ -273,7 +278,7 @@ class Chat:
             raise Interrupted("stopped before the first word.")
         if info := self.engine.info:
             self.outside.on_answer(Path(info.path))
-        self._close_answer(finished, time.monotonic() - started)
+        self._close_answer(finished, self.outside.clock() - started)
 
     def _close_answer(self, finished: Finished, seconds: float) -> None:
         """What is said after an answer."""
@@ -286,8 +291,8 @@ class Chat:
             self.say(f"This chat is not being saved: {self.keeping.trouble}", Look.ERROR)
         self._told_trouble = bool(self.keeping and self.keeping.trouble)
         self.screen.gap()
-        if seconds >= _LONG and (bell := _BELLS.get(self.choices.text("bell") or "")):
-            self.screen.write(bell)
+        if seconds >= _LONG:
+            self.screen.ring(self.choices.text("bell") or "off")
 
 
 def _remark(finished: Finished, state: State) -> str:
@@ -311,3 +316,8 @@ def last_answer(chat: Chat) -> str:
     if chat.conversation.answer is None:
         raise UsageError("there is no answer yet.")
     return chat.conversation.answer.content
+
+
+def last_words(chat: Chat) -> str:
+    """The same without what the model thought first."""
+    return said_of(last_answer(chat))

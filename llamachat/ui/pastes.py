@@ -15,6 +15,7 @@ from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.layout.processors import Processor, Transformation, TransformationInput
 
 _LINES, _CHARACTERS = 8, 1000  # from here on a text is folded
+_OWN_FACTOR = 10  # what the user wrote is to be seen, and is folded only when it is so many times as long
 _FIRST, _LAST = 0xD800, 0xDFFF
 _FOLD = re.compile(f"[{chr(_FIRST)}-{chr(_LAST)}]")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -59,7 +60,8 @@ class Pastes:
         text = clean(text)
         if origin is not Origin.PASTED:
             text = self._refolded(text)
-        return self._folded(_Fold(text, origin)) if is_long(text) else text
+        is_too_long = is_long(text, _OWN_FACTOR) if origin is Origin.WRITTEN else is_long(text)
+        return self._folded(_Fold(text, origin)) if is_too_long else text
 
     def expand(self, draft: str) -> Typed:
         """The whole text of a draft."""
@@ -126,8 +128,8 @@ class ShowFolds(Processor):
         return Transformation(after, lambda place: _shown_at(places, place), lambda place: _source_of(places, place))
 
 
-def is_long(text: str) -> bool:
-    return len(text) >= _CHARACTERS or text.removesuffix("\n").count("\n") + 1 >= _LINES
+def is_long(text: str, factor: int = 1) -> bool:
+    return len(text) >= factor * _CHARACTERS or text.removesuffix("\n").count("\n") + 1 >= factor * _LINES
 
 
 def has_fold(draft: str) -> bool:

@@ -21,7 +21,7 @@ from prompt_toolkit.layout.processors import TabsProcessor
 from prompt_toolkit.output import ColorDepth, Output, create_output
 from prompt_toolkit.output.plain_text import PlainTextOutput
 from prompt_toolkit.shortcuts import CompleteStyle
-from prompt_toolkit.styles import BaseStyle, Style
+from prompt_toolkit.styles import DynamicStyle, Style
 from prompt_toolkit.utils import is_dumb_terminal
 
 from llamachat.errors import LlamachatError
@@ -31,18 +31,30 @@ from llamachat.ui.keyboard import Keyboard
 from llamachat.ui.keys import bindings
 from llamachat.ui.pastes import Origin, Pastes, ShowFolds, Typed, has_fold, is_long
 from llamachat.ui.sanitise import sanitise_line
+from llamachat.ui.theme import Background
 
 Fragments = Callable[[], list[tuple[str, str]]]  # a style, as prompt_toolkit names it, and a text
 
-_STYLE = Style.from_dict(
+# The colours of ui/theme.py, as prompt_toolkit names them.
+_ALWAYS = {"auto-suggestion": "ansibrightblack", "bottom-toolbar": "noreverse ansibrightblack"}
+_STYLES = {
+    Background.DARK: Style.from_dict(
+        {**_ALWAYS, "prompt": "bold ansicyan", "fold": "ansicyan"}
+        | {"toolbar.tight": "ansiyellow", "toolbar.full": "bold ansibrightred"}
+    ),
+    Background.LIGHT: Style.from_dict(
+        {**_ALWAYS, "prompt": "bold ansiblue", "fold": "ansiblue"}
+        | {"toolbar.tight": "ansimagenta", "toolbar.full": "bold ansired"}
+    ),
+}
+_NO_STYLE = Style.from_dict(
     {
-        "prompt": "bold ansicyan",
-        "fold": "ansicyan",
-        "auto-suggestion": "ansibrightblack",
-        "bottom-toolbar": "noreverse ansibrightblack",
+        "bottom-toolbar": "noreverse",
+        "auto-suggestion": "italic",
+        "toolbar.tight": "bold",
+        "toolbar.full": "bold reverse",
     }
 )
-_NO_STYLE = Style.from_dict({"bottom-toolbar": "noreverse", "auto-suggestion": "italic"})
 
 _ESCAPE_SECONDS = 0.1  # in vi, after which a lone Escape is one
 _MOST_LOOKED_AT = 10_000  # characters of a draft that are looked through for an open block at each key
@@ -53,9 +65,9 @@ _PLAIN: dict[str, Any] = {"complete_style": CompleteStyle.READLINE_LIKE, "comple
 class Prompt:
     """Reads messages at the terminal.
 
-    `label` and `toolbar` are drawn anew with each key. `edit` lets the user's editor change a text, and raises
-    LlamachatError. `say` prints a line of ours; it is not called while the prompt is drawn. `plain` repaints no more
-    than typing does: no toolbar, no menu, no suggestions.
+    `label` and `toolbar` are drawn anew with each key, in colours for the `background` of the moment. `edit` lets the
+    user's editor change a text, and raises LlamachatError. `say` prints a line of ours; it is not called while the
+    prompt is drawn. `plain` repaints no more than typing does: no toolbar, no menu, no suggestions.
     """
 
     is_dumb: bool
@@ -73,14 +85,14 @@ class Prompt:
         vi: bool = False,
         plain: bool = False,
         colour: bool = True,
-        style: BaseStyle | None = None,
+        background: Callable[[], Background] = lambda: Background.DARK,
         output: Output | None = None,
     ) -> None:
         self._keyboard = keyboard
         self._history = history
         self._edit = edit
         self._say = say
-        self._style = style or (_STYLE if colour else _NO_STYLE)
+        self._style = DynamicStyle(lambda: _STYLES[background()] if colour else _NO_STYLE)
         self._colours = None if colour else ColorDepth.DEPTH_1_BIT
         self._pastes = Pastes()
         self._last, self._sent = "", Typed("")  # the last draft, and what was sent of it

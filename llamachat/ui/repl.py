@@ -42,8 +42,11 @@ def handle(chat: Chat, text: str, pasted: Sequence[tuple[int, int]] = ()) -> str
     try:
         if text.startswith("/") and not text.startswith("//"):
             chat.edited = None
-            word, _, rest = text[1:].partition(" ")
-            draft = table.find(word.strip(), chat).run(chat, rest.strip())
+            word, *rest = text[1:].split(maxsplit=1) or [""]
+            draft = text  # to be mended, if there is no such command
+            command = table.find(word)
+            draft = None
+            draft = table.run(command, chat, rest[0].strip() if rest else "")
         elif text.strip():
             chat.ask(*_unescaped(text, pasted))
     except Interrupted as error:

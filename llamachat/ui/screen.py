@@ -16,6 +16,8 @@ from llamachat.ui.sanitise import sanitise
 from llamachat.ui.status import Status
 from llamachat.ui.theme import Look, Theme
 
+_BELLS = {"ring": "\a", "notify": "\x1b]9;llamachat: the answer is there\a"}
+
 
 class Screen:
     """The terminal of a chat. `plain` says roles in words, repaints nothing and uses no colour."""
@@ -63,9 +65,11 @@ class Screen:
         writer.end()
 
     @contextmanager
-    def answering(self) -> Iterator[AnswerView]:
-        """Between the question and the next prompt."""
-        writer = AnswerWriter(self._environment, self._rendering(), self._status.clear)
+    def answering(self, before: str = "") -> Iterator[AnswerView]:
+        """Between the question and the next prompt. `before` is what the answer said already, which goes on."""
+        rendering = self._rendering()
+        rendering.feed(before)  # for what is open there: a code block, a list
+        writer = AnswerWriter(self._environment, rendering, self._status.clear)
         view = AnswerView(writer, self._status, plain=self._plain)
         self._status.begin()
         try:
@@ -80,8 +84,13 @@ class Screen:
         elif self._environment.stdout_is_terminal:
             self.line("")
 
+    def ring(self, bell: str) -> None:
+        """Tell of an answer's end: `ring`, or `notify` the desktop by OSC 9; nothing where that is no terminal's."""
+        if self._environment.stderr_is_terminal and bell in _BELLS:
+            self.write(_BELLS["ring"] if self._plain else _BELLS[bell])
+
     def write(self, sequence: str) -> None:
-        """Text or an escape sequence of ours, to the terminal."""
+        """Text or an escape sequence of ours, on stderr."""
         with suppress(OSError):  # nobody to tell that nothing can be told
             self._environment.stderr.write(sequence)
             self._environment.stderr.flush()

@@ -99,3 +99,18 @@ def _pieces(text: str, is_thought: bool) -> list[Piece]:
 def _overlap(text: str) -> int:
     """Length of the end of `text` that may begin the closing tag."""
     return next((n for n in range(len(_CLOSING) - 1, 0, -1) if text.endswith(_CLOSING[:n])), 0)
+
+
+def said_of(text: str) -> str:
+    """What an answer says, without its thoughts."""
+    return "".join(piece.text for piece in _split(text) if not piece.is_thought)
+
+
+def thoughts_of(text: str) -> str:
+    """What was thought before an answer."""
+    return "".join(piece.text for piece in _split(text) if piece.is_thought)
+
+
+def _split(text: str) -> list[Piece]:
+    splitter = Thoughts()
+    return [*splitter.feed(text), *splitter.flush()]

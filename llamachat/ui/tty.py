@@ -200,6 +200,7 @@ def _quiet(found: _Settings) -> _Settings:
     settings[_INPUT] &= ~termios.ICRNL
     settings[_LOCAL] &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN)
     settings[_LOCAL] |= termios.ISIG | termios.NOFLSH
+    settings[_CHARACTERS][termios.VQUIT] = b"\0"  # Ctrl-\ would end us with the terminal as it is now
     settings[_CHARACTERS][termios.VMIN] = 1
     settings[_CHARACTERS][termios.VTIME] = 0
     return settings

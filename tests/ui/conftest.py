@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,9 @@ from tests.fakes.engine import ScriptedEngine
 class Desk:
     """A chat and all that it shows."""
 
-    def __init__(self, engine: ScriptedEngine, folder: Path, flags: dict, *, terminal: bool, plain: bool) -> None:
+    def __init__(
+        self, engine: ScriptedEngine, folder: Path, flags: dict, clock, *, terminal: bool, plain: bool
+    ) -> None:
         self.engine = engine
         self.out, self.err = io.BytesIO(), io.StringIO()
         self.copied: list[str] = []
@@ -36,7 +39,7 @@ class Desk:
         self.store = Store(folder / "sessions.db")
         environment = Environment(
             stdin=io.BytesIO(), stdout=self.out, stderr=self.err, stdout_encoding="utf-8",
-            stdin_is_terminal=True, stdout_is_terminal=terminal, stderr_is_terminal=False,
+            stdin_is_terminal=True, stdout_is_terminal=terminal, stderr_is_terminal=terminal,
             variables={"LLAMACHAT_HOME": str(folder / "home"), "NO_COLOR": "1"},
         )  # fmt: skip
         look = theme(Background.DARK, colour=False, attributes=False, encoding="utf-8")
@@ -52,6 +55,7 @@ class Desk:
             keep=lambda: Journal(lambda: self.store),
             keep_on=lambda transcript: Journal.resume(lambda: self.store, transcript),
             store=lambda: self.store,
+            clock=clock,
         )
         self.chat = Chat(engine, Choices({Origin.FLAG: Layer(flags)}), Shelf(folder / "presets"), screen, outside)
         self.chat.ask_key = self._ask_key
@@ -95,7 +99,7 @@ def chat(tmp_path, monkeypatch) -> Callable[..., Desk]:
     """Files are looked for in the test's own folder."""
     monkeypatch.chdir(tmp_path)
 
-    def make(*answers, flags=None, terminal=True, plain=False) -> Desk:
-        return Desk(ScriptedEngine(*answers), tmp_path, flags or {}, terminal=terminal, plain=plain)
+    def make(*answers, flags=None, terminal=True, plain=False, clock=time.monotonic) -> Desk:
+        return Desk(ScriptedEngine(*answers), tmp_path, flags or {}, clock, terminal=terminal, plain=plain)
 
     return make

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from llamachat.chat.conversation import State
@@ -19,23 +21,21 @@ def test_every_command_has_a_name_of_its_own_and_help():
     assert all(command.help and not command.help.endswith(".") for command in COMMANDS)
 
 
-def test_a_beginning_that_fits_one_command_is_that_command(chat):
-    desk = chat()
-    assert find("he", desk.chat).name == "help"
-    assert find("mod", desk.chat).name == "model"
+def test_a_beginning_that_fits_one_command_is_that_command():
+    assert find("he").name == "help"
+    assert find("mod").name == "model"
 
 
 @pytest.mark.parametrize(
     ("typed", "advice"),
     [("modle", "/model"), ("sy", ""), ("ex", "/export or /exit"), ("xyzzy", "All commands: /help")],
 )
-def test_a_name_that_fits_none_or_several_is_answered_with_the_nearest(chat, typed, advice):
-    desk = chat()
+def test_a_name_that_fits_none_or_several_is_answered_with_the_nearest(typed, advice):
     if not advice:
-        assert find(typed, desk.chat).name == "system"
+        assert find(typed).name == "system"
         return
     with pytest.raises(UsageError) as caught:
-        find(typed, desk.chat)
+        find(typed)
     assert advice in caught.value.hint
 
 
@@ -63,13 +63,17 @@ def test_help_lists_what_makes_sense_now_and_names_the_rest(chat):
 
 def test_tab_offers_what_an_argument_can_be(chat):
     desk = chat(["hello"])
-    assert "reviewer" in candidates(desk.chat, "preset")
-    assert "none" in candidates(desk.chat, "preset")
-    assert list(candidates(desk.chat, "model")) == ["llama-2-7b-chat", "starter"]
-    assert "temperature" in candidates(desk.chat, "set")
-    assert list(candidates(desk.chat, "copy")) == []
+    assert "reviewer" in candidates(desk.chat, "preset", "")
+    assert "none" in candidates(desk.chat, "preset", "")
+    assert list(candidates(desk.chat, "model", "")) == ["llama-2-7b-chat", "starter"]
+    assert "temperature" in candidates(desk.chat, "set", "")
+    assert list(candidates(desk.chat, "copy", "")) == []
     desk("hi")
-    assert list(candidates(desk.chat, "copy")) == ["code"]
+    assert list(candidates(desk.chat, "copy", "")) == ["code"]
+    Path("notes.txt").write_text("x")
+    assert list(candidates(desk.chat, "att", "no")) == ["notes.txt"]
+    assert "notes.txt" in candidates(desk.chat, "model", "no")
+    assert list(candidates(desk.chat, "xyzzy", "")) == []
 
 
 def test_two_slashes_send_a_message_that_begins_with_one(chat):
@@ -183,7 +187,7 @@ class TestAnswers:
     def test_a_message_without_an_answer_comes_back(self, chat):
         desk = chat([EngineDied("the engine crashed.", restarts=True)], [CUT])
         assert desk("hi") == "hi"
-        assert "/retry asks once more" in desk.shown
+        assert "your message is back in the prompt" in desk.shown
         assert desk("hi") == "hi"
         assert desk.said() == []
 
@@ -331,3 +335,44 @@ def test_plain_says_who_speaks_and_where_it_ends(chat):
     desk("hi")
     assert desk.shown == "Assistant:\n(End of the answer.)\n"
     assert desk.answers == "**hello**\n"
+
+
+def test_a_line_that_is_no_command_comes_back_with_the_way_to_send_it(chat):
+    desk = chat(["hello"])
+    assert desk("/usr/bin/python is what?") == "/usr/bin/python is what?"
+    assert "begins with a slash: write two." in " ".join(desk.shown.split())
+    assert desk("/retry") == ""  # a command that makes no sense now is not to be mended
+
+
+def test_an_answer_that_goes_on_in_a_code_block_stays_in_it(chat):
+    desk = chat(["```python\nx = 1\n", CUT], ["y = 2\n```\n\n- item"])
+    desk("code")
+    desk("/continue")
+    assert desk.answers == "```python\nx = 1\ny = 2\n```\n\n• item\n"
+
+
+def test_copy_and_save_leave_the_thoughts_out(chat):
+    desk = chat(["<think>secret</think>Four."])
+    desk("2+2?")
+    desk("/copy")
+    assert desk.copied == ["Four."]
+
+
+@pytest.mark.parametrize(
+    ("bell", "rings"), [("off", ""), ("ring", "\a"), ("notify", "\x1b]9;llamachat: the answer is there\a")]
+)
+@pytest.mark.parametrize("seconds", [9, 11])
+def test_a_long_answer_rings_as_it_is_wished(chat, bell, rings, seconds):
+    desk = chat(["hello"], flags={"bell": bell}, clock=iter([0, seconds]).__next__)
+    desk("hi")
+    shown = desk.shown
+    assert ("\a" in shown) == (bell != "off" and seconds == 11)
+    assert rings in shown or seconds == 9
+
+
+def test_after_a_crash_the_advice_is_what_can_be_done(chat):
+    desk = chat([EngineDied("the engine crashed.", restarts=True)], ["half", EngineDied("it crashed.", restarts=True)])
+    desk("hi")
+    assert "your message is back in the prompt" in desk.shown
+    desk("hi")
+    assert "/continue goes on, /retry asks once more" in " ".join(desk.shown.split())

@@ -49,7 +49,7 @@ def test_a_text_is_folded_from_eight_lines_or_a_thousand_characters(text, label)
 def test_a_text_that_is_written_around_a_paste_keeps_what_was_pasted_apart():
     pastes = Pastes()
     pastes.take(PAGE, Origin.PASTED)
-    draft = pastes.take(f"mine {PAGE} {'my own ' * 200}", Origin.WRITTEN)
+    draft = pastes.take(f"mine {PAGE} {'my own ' * 2000}", Origin.WRITTEN)
     assert len(draft) == 1
     assert pastes.expand(draft).pasted == ((5, 5 + len(PAGE)),)
     assert pastes.take("one\ntwo", Origin.WRITTEN) == "one\ntwo"

@@ -10,6 +10,7 @@ from llamachat.choices import Origin
 from llamachat.errors import UsageError
 from llamachat.ui import settings as adjustable
 from llamachat.ui.chat import Chat
+from llamachat.ui.completion import path_candidates
 from llamachat.ui.sanitise import sanitise_line
 
 
@@ -34,7 +35,7 @@ def preset(chat: Chat, text: str) -> None:
         chat.say(f"The system prompt stays the one given with {given_by}; /system changes it.")
 
 
-def preset_names(chat: Chat) -> Iterable[str]:
+def preset_names(chat: Chat, _: str) -> Iterable[str]:
     return (*chat.shelf.names(), presets.NONE)
 
 
@@ -47,8 +48,8 @@ def model(chat: Chat, name: str) -> None:
         chat.say("It is still loading.")
 
 
-def model_names(chat: Chat) -> Iterable[str]:
-    return chat.outside.models()
+def model_names(chat: Chat, beginning: str) -> Iterable[str]:
+    return (*chat.outside.models(), *(path_candidates(beginning) if beginning else ()))
 
 
 def set_value(chat: Chat, text: str) -> None:
@@ -61,7 +62,7 @@ def set_value(chat: Chat, text: str) -> None:
     chat.say(f"{name}: {dict(adjustable.describe(chat.choices, chat.engine.info))[name]}")
 
 
-def value_names(_: Chat) -> Iterable[str]:
+def value_names(_: Chat, _beginning: str) -> Iterable[str]:
     return adjustable.NAMES
 
 

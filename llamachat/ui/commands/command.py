@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from llamachat.ui.chat import Chat
+from llamachat.ui.completion import path_candidates
 
 
 def always(_: Chat) -> str:
@@ -21,8 +22,13 @@ def with_answer(chat: Chat) -> str:
     return "" if chat.conversation.answer else "there is no answer yet."
 
 
-def _nothing(_: Chat) -> Iterable[str]:
+def _nothing(_: Chat, _beginning: str) -> Iterable[str]:
     return ()
+
+
+def paths(_: Chat, beginning: str) -> Iterable[str]:
+    """Files, as they are completed after an @."""
+    return path_candidates(beginning)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +36,8 @@ class Command:
     """`/name arguments`.
 
     `run` gets the rest of the line, stripped, and returns what the next prompt begins with. `refusal` says why the
-    command makes no sense now, or nothing. `candidates` are what its arguments can be, for Tab.
+    command makes no sense now, or nothing. `candidates` are what its arguments can be, for Tab:
+    each is the whole of what may stand after the name, given how that begins.
     """
 
     name: str
@@ -38,4 +45,4 @@ class Command:
     help: str
     run: Callable[[Chat, str], str | None]
     refusal: Callable[[Chat], str] = always
-    candidates: Callable[[Chat], Iterable[str]] = _nothing
+    candidates: Callable[[Chat, str], Iterable[str]] = _nothing

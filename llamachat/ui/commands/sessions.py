@@ -29,7 +29,7 @@ def sessions(chat: Chat, _: str) -> None:
 
 
 def _row(session: Session, name: str) -> tuple[str, ...]:
-    mark = "one-shot" if session.one_shot else f"{session.n_messages} messages"
+    mark = "one-shot" if session.one_shot else f"{session.n_messages} message{'s' * (session.n_messages != 1)}"
     when = f"{session.updated.astimezone():%Y-%m-%d %H:%M}"
     return name, when, sanitise_line(session.title), mark
 
@@ -51,7 +51,7 @@ def resume(chat: Chat, text: str) -> None:
         chat.take_up(store.load(found[int(picked) - 1].id))
 
 
-def session_ids(chat: Chat) -> Iterable[str]:
+def session_ids(chat: Chat, _: str) -> Iterable[str]:
     return [session.id for session in chat.outside.store().sessions(100)]
 
 
@@ -154,12 +154,14 @@ def switch(chat: Chat, text: str) -> None:
 def branch(chat: Chat, text: str) -> None:
     """Go on from after an earlier question and its answer, beside what came then."""
     questions = chat.conversation.questions
+    if len(questions) == 1:
+        raise UsageError("there is only one message.", "/edit changes it, /new starts over.")
     number = text or str(len(questions) - 1)
-    if not (number.isascii() and number.isdigit() and 0 <= int(number) < len(questions)):
-        raise UsageError(f"/branch takes the number of a message of yours, 1 to {len(questions) - 1}, or 0.")
+    if not (number.isascii() and number.isdigit() and 1 <= int(number) < len(questions)):
+        raise UsageError(f"/branch takes the number of a message of yours, 1 to {len(questions) - 1}, not {text!r}.")
     chat.conversation.move(questions[int(number)].parent)
     chat.last = None
-    chat.say(f"The next message follows message {number}; what came after it stays on its own branch.")
+    chat.say(f"The next message follows your message {number}; what came after it stays on its own branch.")
 
 
 def why(chat: Chat, _: str) -> None:

@@ -8,15 +8,15 @@ from collections.abc import Iterable
 from llamachat.errors import UsageError
 from llamachat.ui.chat import Chat
 from llamachat.ui.commands import adjust, sessions, show, take, talk
-from llamachat.ui.commands.command import Command, with_answer, with_question
+from llamachat.ui.commands.command import Command, paths, with_answer, with_question
 from llamachat.ui.keys import KEYS
 from llamachat.ui.theme import Look
 
 _ADVICE = "All commands: /help. A message that begins with a slash: write two."
 
 
-def find(word: str, chat: Chat) -> Command:
-    """The command of this name, or the only one that begins so. Raises UsageError: the nearest, or why not now."""
+def find(word: str) -> Command:
+    """The command of this name, or the only one that begins so. Raises UsageError with the nearest."""
     if not word:
         raise UsageError("a slash alone is no command.", "All commands: /help")
     matches = [command for command in COMMANDS if command.name == word] or [
@@ -26,9 +26,14 @@ def find(word: str, chat: Chat) -> Command:
         names = [command.name for command in matches] or difflib.get_close_matches(word, [c.name for c in COMMANDS], 1)
         advice = f"Did you mean {' or '.join(f'/{name}' for name in names)}?" if names else _ADVICE
         raise UsageError(f"there is no command /{word}.", advice)
-    if refusal := matches[0].refusal(chat):
-        raise UsageError(f"/{matches[0].name} makes no sense now: {refusal}")
     return matches[0]
+
+
+def run(command: Command, chat: Chat, arguments: str) -> str | None:
+    """What the command returns. Raises UsageError where it makes no sense now, and what it raises."""
+    if refusal := command.refusal(chat):
+        raise UsageError(f"/{command.name} makes no sense now: {refusal}")
+    return command.run(chat, arguments)
 
 
 def allowed(chat: Chat) -> list[Command]:
@@ -36,9 +41,13 @@ def allowed(chat: Chat) -> list[Command]:
     return [command for command in COMMANDS if not command.refusal(chat)]
 
 
-def candidates(chat: Chat, name: str) -> Iterable[str]:
-    """What Tab can offer after `/name `."""
-    return next((command.candidates(chat) for command in allowed(chat) if command.name == name), ())
+def candidates(chat: Chat, name: str, beginning: str) -> Iterable[str]:
+    """What Tab can offer after `/name `, or after a beginning of the name that is enough."""
+    try:
+        command = find(name)
+    except UsageError:
+        return ()
+    return () if command.refusal(chat) else command.candidates(chat, beginning)
 
 
 def _help(chat: Chat, _: str) -> None:
@@ -60,10 +69,10 @@ COMMANDS = (
     Command("tree", "", "all branches of this conversation", sessions.tree, with_question),
     Command("switch", "N", "stand at another turn of the tree", sessions.switch, with_question),
     Command("branch", "[N]", "go on from after your Nth message, beside what followed", sessions.branch, with_question),
-    Command("attach", "FILE", "put a file into the next message; @FILE in it does the same", take.attach),
+    Command("attach", "FILE", "put a file into the next message; @FILE does the same", take.attach, candidates=paths),
     Command("editor", "[TEXT]", "write the message in your editor ($VISUAL, $EDITOR)", take.edit_draft),
     Command("copy", "[code]", "copy the last answer, or its code", take.copy, with_answer, take.what_of_an_answer),
-    Command("save", "[code] FILE", "write the last answer, or its code, to a file", take.save, with_answer),
+    Command("save", "[code] FILE", "write the last answer, or its code, to a file", take.save, with_answer, paths),
     Command("system", "[TEXT|off]", "show or set the system prompt", adjust.system),
     Command(
         "preset", "[NAME [VARIABLE=VALUE]…|none]", "show the presets or change to one; the conversation stays",
@@ -82,7 +91,7 @@ COMMANDS = (
     Command("search", "WORDS", "messages of all sessions with these words", sessions.search),
     Command("title", "TEXT", "call this chat something else", sessions.title, sessions.why_not_kept),
     Command("export", "FILE", "write this conversation to a .md, .json, .txt or .html file",
-            sessions.export, sessions.why_not_kept),
+            sessions.export, sessions.why_not_kept, paths),
     Command("private", "[off]", "begin a chat of which nothing is written", sessions.private),
     Command("why", "", "what made the last answer: model, seed, sampling, what it saw", sessions.why, with_answer),
     Command("context", "", "what fills the context, message by message", show.context),

@@ -43,8 +43,7 @@ def edit(chat: Chat, text: str) -> str:
     if not (number.isascii() and number.isdigit() and 1 <= int(number) <= len(questions)):
         raise UsageError(f"/edit takes the number of a message of yours, 1 to {len(questions)}, not {text!r}.")
     chat.edited = questions[int(number) - 1]
-    if chat.edited is not questions[-1]:
-        chat.say("What came after this message stays on a branch of its own.", Look.DIM)
+    chat.say("What you send now takes the place of this message; what followed stays on its branch.", Look.DIM)
     return chat.edited.message.content
 
 
