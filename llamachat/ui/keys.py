@@ -56,7 +56,7 @@ TABLE = (
     Key("Ctrl-R", "search what was typed before", (("c-r",),)),
     Key("Right, Ctrl-E", "take what is suggested; Alt-F: a word of it", (("right",), ("c-e",), ("escape", "f"))),
     Key("Ctrl-L", "clear the screen", (("c-l",),)),
-    Key("Ctrl-C", "stop the answer; at the prompt: clear the message, which Up brings back", (("c-c",),)),
+    Key("Ctrl-C", "stop the answer; at the prompt: clear the message, which Up brings back; twice: leave", (("c-c",),)),
     Key("Ctrl-D", "at an empty prompt: leave", (("c-d",),)),
     Key("Ctrl-Z", "suspend; fg goes on", (("c-z",),)),
 )
