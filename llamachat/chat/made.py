@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from llamachat.chat.conversation import Made
 from llamachat.engine.base import Finished, Request
-from llamachat.types import ModelInfo
+from llamachat.types import ContextUse, ModelInfo
+
+
+def context_of(made: Made | None, info: ModelInfo) -> ContextUse | None:
+    """How full this model's context was after an answer, if that can be told: what was imported may say anything."""
+    context = made.get("context") if made and made.get("path") == info.path else None
+    if (
+        not isinstance(context, Mapping)
+        or context.get("size") != info.n_ctx
+        or not isinstance(context.get("used"), int)
+    ):
+        return None
+    return ContextUse(info.n_ctx, context["used"])
 
 
 def made_by(info: ModelInfo | None, request: Request, seen: Sequence[int], finished: Finished) -> Made:

@@ -6,7 +6,7 @@ What `store/` loads, `export` writes and `imports` reads. Times are in UTC.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 
 from llamachat.chat.conversation import Conversation, Made, State, Turn
 from llamachat.types import Role
@@ -102,8 +102,10 @@ def to_text(moment: datetime) -> str:
 
 
 def to_moment(text: str) -> datetime:
-    """Raises ValueError. Without a zone it is in UTC."""
+    """Raises ValueError, also for a year at the calendar's ends, where zones have no room. Without a zone it is UTC."""
     moment = datetime.fromisoformat(text)
+    if not MINYEAR < moment.year < MAXYEAR:
+        raise ValueError(f"{text} is not a time that can be shown everywhere")
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -90,6 +90,7 @@ def _outside(environment: Environment, screen: Screen, keyboard: Keyboard, histo
         keep=kept.keep,
         keep_on=kept.keep_on,
         store=kept.store,
+        as_it_was=lambda choices, transcript: as_it_was(choices, transcript, Shelf(environment.paths.presets)),
     )
 
 

@@ -175,7 +175,8 @@ def _check_header(path: Path) -> None:
     if len(head) < _HEADER_BYTES or not head.startswith(_MAGIC):
         raise damaged(path)
     version, application = (int.from_bytes(head[at : at + 4], "big") for at in (60, 68))
-    if version and application != migrations.APPLICATION_ID:
+    n_pages = int.from_bytes(head[28:32], "big")  # one is a database without a table
+    if (version or n_pages > 1) and application != migrations.APPLICATION_ID:
         raise StorageError(f"{path} is another program's database.", "Move it out of the way.")
     if version > migrations.LATEST:
         raise _too_new(path, version)

@@ -51,8 +51,8 @@ class _Pages:
         is_intact = header.startswith(_MAGIC)
         self._size = _page_size(int.from_bytes(header[16:18], "big")) if is_intact else _USUAL_PAGE_SIZE
         self._usable = self._size - (header[20] if len(header) > 20 and is_intact else 0)
-        self._newer = _newest_frames(log, self._size) if log else {}
         n_in_file = -(-file.seek(0, 2) // self._size)
+        self._newer = _newest_frames(log, self._size, n_in_file) if log else {}
         self._n_pages = max(n_in_file, *self._newer, 0) if self._newer else n_in_file
 
     def rows(self) -> Iterator[Row]:
@@ -116,14 +116,17 @@ def _page_size(field: int) -> int:
     return size if size >= 512 and size & size - 1 == 0 else _USUAL_PAGE_SIZE
 
 
-def _newest_frames(log: BinaryIO, page_size: int) -> dict[int, int]:
-    """Where in the log the newest committed version of each page is."""
+def _newest_frames(log: BinaryIO, page_size: int, n_in_file: int) -> dict[int, int]:
+    """Where in the log the newest committed version of each page is. A page beyond what can be is damage."""
+    n_most = n_in_file + log.seek(0, 2) // page_size + 1
+    log.seek(0)
     newest: dict[int, int] = {}
     uncommitted: dict[int, int] = {}
     salt = log.read(_LOG_HEADER)[16:24]
     at = _LOG_HEADER
     while len(head := log.read(_FRAME_HEADER)) == _FRAME_HEADER and head[8:16] == salt:
-        uncommitted[int.from_bytes(head[:4], "big")] = at + _FRAME_HEADER
+        if (number := int.from_bytes(head[:4], "big")) <= n_most:
+            uncommitted[number] = at + _FRAME_HEADER
         if any(head[4:8]):  # the last frame of a transaction
             newest.update(uncommitted)
             uncommitted.clear()

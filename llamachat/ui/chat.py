@@ -17,6 +17,7 @@ from llamachat.chat import turn
 from llamachat.chat.attachments import located
 from llamachat.chat.conversation import Conversation, State, Turn
 from llamachat.chat.keeping import Head, Keeping
+from llamachat.chat.made import context_of
 from llamachat.chat.transcript import Transcript, title_of
 from llamachat.chat.turn import Settings
 from llamachat.choices import Choices
@@ -49,7 +50,8 @@ class Outside:
     `make_engine` builds an engine for other choices, `models` names those that are here, `log_fault` keeps a
     traceback, `on_answer` is told the file of the model that answered, `edit` lets the user's editor change a
     text, `copy` puts one on the clipboard and says how, `record_input` switches the history of what is typed. `keep`
-    makes what keeps a new conversation, `keep_on` what goes on keeping one, `store` has all that were kept.
+    makes what keeps a new conversation, `keep_on` what goes on keeping one, `store` has all that were kept,
+    `as_it_was` gives the choices that held in one.
     """
 
     make_engine: Callable[[Choices], Engine]
@@ -62,6 +64,7 @@ class Outside:
     keep: Callable[[], Keeping]
     keep_on: Callable[[Transcript], Keeping]
     store: Callable[[], Store]
+    as_it_was: Callable[[Choices, Transcript], Choices]
     clock: Callable[[], float] = time.monotonic
 
 
@@ -120,13 +123,15 @@ class Chat:
         self._has_begun = False
 
     def take_up(self, transcript: Transcript) -> None:
-        """Go on with a conversation that was kept; its last exchange is shown."""
-        self.is_private = False
-        self.outside.record_input(True)
-        self.keeping, self._has_begun = self.outside.keep_on(transcript), True
+        """Go on with a conversation that was kept; its last exchange is shown. A private chat stays one: it goes on
+        from there and writes nothing.
+        """
         self.conversation = transcript.conversation()
         self.conversation.system = self.choices.text("system")
-        self.conversation.keeper = self.keeping
+        self.keeping, self._has_begun = None, True
+        if not self.is_private:
+            self.keeping = self.conversation.keeper = self.outside.keep_on(transcript)
+            self._reframe()
         self.last = self.edited = None
         self._draft = self.conversation.step_back()
         self._show_end(transcript)
@@ -165,10 +170,13 @@ class Chat:
             self.say("Loading the model; you can type meanwhile.")
         self.choices = choices
         self.conversation.system = choices.text("system")
+        self._reframe()
+
+    def _reframe(self) -> None:
+        """Note what the session goes on with."""
         if self.keeping and self.keeping.session:
-            self.keeping.reframed(
-                model=self.engine.name, preset=self.preset, system=self.conversation.system, path=self.engine.path
-            )
+            system, path = self.conversation.system, self.engine.path
+            self.keeping.reframed(model=self.engine.name, preset=self.preset, system=system, path=path)
 
     def toolbar(self, mode: str = "", hint: str = "") -> toolbar.State:
         """What holds now, for the toolbar, with what the prompt has to say."""
@@ -192,10 +200,8 @@ class Chat:
 
     def _context(self, info: ModelInfo) -> ContextUse:
         """How full the context was at the end of the answer at which the conversation stands."""
-        made = self.conversation.made
-        if made and made["path"] == info.path and made["context"]["size"] == info.n_ctx:
-            return ContextUse(**made["context"])
-        return ContextUse(info.n_ctx, 0)
+        context = context_of(self.conversation.made, info)
+        return context or ContextUse(info.n_ctx, 0)
 
     def wait_for_model(self) -> None:
         """Show how far loading has got, for what cannot be done before. Raises what a request would."""

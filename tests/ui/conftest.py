@@ -55,6 +55,7 @@ class Desk:
             keep=lambda: Journal(lambda: self.store),
             keep_on=lambda transcript: Journal.resume(lambda: self.store, transcript),
             store=lambda: self.store,
+            as_it_was=lambda choices, transcript: choices,
             clock=clock,
         )
         self.chat = Chat(engine, Choices({Origin.FLAG: Layer(flags)}), Shelf(folder / "presets"), screen, outside)

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from llamachat.chat.conversation import State
+from llamachat.chat.conversation import Nobody, State
 from llamachat.errors import EngineDied
-from llamachat.types import FinishReason
+from llamachat.types import FinishReason, Message, Role
 
 CUT = FinishReason.INTERRUPTED
 
@@ -174,3 +174,51 @@ def test_why_tells_what_made_the_answer(chat):
     shown = desk.shown
     assert "scripted" in shown
     assert "seed" in shown
+
+
+def test_a_private_chat_that_takes_up_another_writes_nothing_to_it(chat):
+    first = chat(["hello"])
+    first("hi")
+    session = first.chat.keeping.session
+    second = chat(["secret answer"], flags={"sessions.save": False})
+    second(f"/resume {session}")
+    second("secret question")
+    assert second.said() == ["hi", "hello", "secret question", "secret answer"]
+    assert second.store.search("secret") == []
+    assert True not in second.recorded
+
+
+def test_what_could_not_be_saved_is_exported_all_the_same(chat, tmp_path):
+    desk = chat(["one"], ["two"])
+    desk("first")
+    desk.store.remove([desk.chat.keeping.session])
+    desk("second")
+    desk("/export chat.txt")
+    assert "two" in (tmp_path / "chat.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    "made", [{}, {"model": {"name": "gpt-4"}}, {"path": "scripted.gguf", "context": {"size": 512}}]
+)
+def test_what_an_import_says_of_how_an_answer_was_made_cannot_break_the_toolbar(chat, made):
+    desk = chat(["one"])
+    desk("first")
+    desk.chat.conversation.end_answer(desk.chat.conversation.answer, State.COMPLETE, made)
+    assert desk.chat.toolbar().context.used == 0
+    desk("/why")
+
+
+def test_a_tree_of_a_thousand_forks_is_drawn(chat):
+    desk = chat(*[["answer"]] * 2000)
+    desk.chat.conversation.keeper = Nobody()
+    for _ in range(1000):
+        desk.chat.conversation.add(Message(Role.USER, "q"))
+        fork = desk.chat.conversation.leaf
+        desk.chat.conversation.add(Message(Role.ASSISTANT, "a"))
+        desk.chat.conversation.move(fork)
+        desk.chat.conversation.add(Message(Role.ASSISTANT, "b"))
+    desk.chat.keeping = None
+    desk("/tree")
+    lines = desk.shown.splitlines()
+    assert len(lines) >= 3000
+    assert max(map(len, lines)) < 80

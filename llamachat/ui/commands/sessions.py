@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from llamachat.chat.conversation import Turn
-from llamachat.chat.transcript import Session
+from llamachat.chat.transcript import Entry, Session, Transcript, title_of
 from llamachat.errors import UsageError
 from llamachat.types import Role
 from llamachat.ui.chat import Chat
@@ -16,6 +17,7 @@ from llamachat.ui.theme import Look
 
 _LISTED = 9  # one key picks
 _BRIEF = 50  # characters of a message in a tree
+_DEEPEST = 40  # columns of indent
 
 
 def sessions(chat: Chat, _: str) -> None:
@@ -38,7 +40,7 @@ def resume(chat: Chat, text: str) -> None:
     """Go on with the session of this id, or the one that a key picks."""
     store = chat.outside.store()
     if text:
-        chat.take_up(store.load(store.find(text).id))
+        _take_up(chat, store.find(text))
         return
     here = chat.keeping.session if chat.keeping else None
     found = [session for session in store.sessions(_LISTED + 1) if session.id != here][:_LISTED]
@@ -48,7 +50,15 @@ def resume(chat: Chat, text: str) -> None:
     keys = "0" + "".join(str(count + 1) for count in range(len(found)))
     picked = chat.ask_key(f"Go on with which? [1-{len(found)}, Enter: none]", keys)
     if picked != keys[0]:
-        chat.take_up(store.load(found[int(picked) - 1].id))
+        _take_up(chat, found[int(picked) - 1])
+
+
+def _take_up(chat: Chat, session: Session) -> None:
+    """With the model, the preset and the system prompt that it had. Raises ModelError if the model is gone."""
+    transcript = chat.outside.store().load(session.id)
+    chat.keeping = None  # the choices are the other session's
+    chat.choose(chat.outside.as_it_was(chat.choices, transcript))
+    chat.take_up(transcript)
 
 
 def session_ids(chat: Chat, _: str) -> Iterable[str]:
@@ -101,11 +111,21 @@ def export(chat: Chat, text: str) -> None:
     kind = path.suffix.removeprefix(".").lower()
     if not text or kind not in FORMATS:
         raise UsageError("/export needs a file whose name ends in .md, .json, .txt or .html.")
-    assert chat.keeping is not None
-    assert chat.keeping.session is not None
-    transcript = chat.outside.store().load(chat.keeping.session)
-    if write(chat, path, FORMATS[kind](transcript)):
+    if write(chat, path, FORMATS[kind](_transcript(chat))):
         chat.say(f"Saved this conversation to {path}.")
+
+
+def _transcript(chat: Chat) -> Transcript:
+    """The conversation as it is here: what could not be saved is in it, too."""
+    now, conversation = datetime.now(UTC), chat.conversation
+    turns = [turn for turns in conversation.children().values() for turn in turns]
+    entries = tuple(Entry(turn, now, now) for turn in sorted(turns, key=lambda turn: turn.number))
+    title = next((title_of(turn.message.content) for turn in conversation.questions), "")
+    session = Session(
+        (chat.keeping and chat.keeping.session) or "", title, now, now,
+        model=chat.engine.name, preset=chat.preset, system=conversation.system, leaf=conversation.leaf,
+    )  # fmt: skip
+    return Transcript(session, entries)
 
 
 # branches
@@ -122,16 +142,29 @@ def tree(chat: Chat, _: str) -> None:
     chat.say("/switch N stands at turn N; what is written next follows it.", Look.DIM)
 
 
-def _drawn(children: Mapping[int | None, list[Turn]], number: int | None, indent: str) -> Iterator[tuple[Turn, str]]:
-    """Each turn with the lines before it; only where branches part is there an indent."""
-    below = children.get(number, [])
-    while len(below) == 1:
-        yield below[0], indent
-        below = children.get(below[0].number, [])
-    for turn in below:
-        is_last = turn is below[-1]
-        yield turn, f"{indent}{'└ ' if is_last else '├ '}"
-        yield from _drawn(children, turn.number, f"{indent}{'  ' if is_last else '│ '}")
+def _drawn(children: Mapping[int | None, list[Turn]], first: int | None, indent: str) -> Iterator[tuple[Turn, str]]:
+    """Each turn with the lines before it; only where branches part is there an indent, up to a limit."""
+    roots = children.get(first, [])
+    waiting = [(roots[0], indent, indent)] if len(roots) == 1 else _forked(roots, indent)
+    while waiting:
+        turn, drawn, below = waiting.pop()
+        yield turn, drawn
+        following = children.get(turn.number, [])
+        if len(following) == 1:
+            waiting.append((following[0], below, below))
+        else:
+            waiting += _forked(following, below)
+
+
+def _forked(turns: list[Turn], indent: str) -> list[tuple[Turn, str, str]]:
+    """Turns where branches part, the last first, each with its own indent and that of what follows it."""
+    if len(indent) >= _DEEPEST:
+        return [(turn, f"{indent}├ ", indent) for turn in reversed(turns)]
+    last = turns[-1:]
+    return [
+        (turn, f"{indent}{'└ ' if [turn] == last else '├ '}", f"{indent}{'  ' if [turn] == last else '│ '}")
+        for turn in reversed(turns)
+    ]
 
 
 def _brief(text: str) -> str:
