@@ -43,7 +43,7 @@ def handle(chat: Chat, text: str, pasted: Sequence[tuple[int, int]] = ()) -> str
         if text.startswith("/") and not text.startswith("//"):
             chat.edited = None
             word, *rest = text[1:].split(maxsplit=1) or [""]
-            draft = text  # to be mended, if there is no such command
+            draft = text if "/" in word else None  # a path is meant to be sent, and comes back to be mended
             command = table.find(word)
             draft = None
             draft = table.run(command, chat, rest[0].strip() if rest else "")

@@ -75,7 +75,7 @@ def test_ctrl_c_stops_the_answer_keeps_it_and_the_chat_goes_on(chat, parrot):
     terminal.type(CTRL_C)
     terminal.wait_for_prompt()
     terminal.type("/set max_tokens 5\r")
-    terminal.wait_for("max_tokens = 5")
+    terminal.wait_for("max_tokens: 5")
     terminal.type("Go on.\r/stats\r")
     assert counts(terminal.wait_for("seed", 1))[1] > 40
 
