@@ -17,8 +17,8 @@ Commands and keys are made from the program's tables by `python -m docs.chat`; `
 ## Writing a message
 
 Enter sends. A code fence that is open, a backslash at the end, or a message that begins with three quotes lets Enter
-break the line instead; Ctrl-X Ctrl-S sends whatever is open. Text of 8 lines or 1,000 characters and more that is pasted
-arrives as one piece and is shown folded, as `[142 lines pasted]`; Ctrl-X Ctrl-P unfolds it.
+break the line instead; Ctrl-X Ctrl-S sends whatever is open. Text of 8 lines or 1,000 characters and more that is
+pasted arrives as one piece and is shown folded, as `[142 lines pasted]`; Ctrl-X Ctrl-P unfolds it.
 
 **Files**: `@notes.txt` anywhere in a message attaches that file (`@"two words.txt"` with blanks in its name). Its
 size and tokens are shown before it is sent; a folder or a pattern (`@src/`, `@src/*.py`) is listed and asked about;
@@ -28,25 +28,24 @@ what you typed is looked at: a pasted text cannot attach anything. `\\@name` sta
 **Typed ahead**: keys pressed while an answer streams are not echoed; they appear in the next prompt, and Enter among
 them sends. The prompt is there while the model loads.
 
-**History** is shared by all chats on this machine: Up, Ctrl-R, and at the end of the line a suggestion in grey
-that Right takes. `keys = "vi"`
-in the configuration gives the keys of vi.
+**History** is shared by all chats on this machine: Up, Ctrl-R, and at the end of the line a suggestion in grey that
+Right takes. `keys = "vi"` in the configuration gives the keys of vi.
 
 ## Reading an answer
 
 Answers are shown as they come and are never repainted, so scrolling, tmux and slow lines stay right.
 [markdown.md](markdown.md) says which Markdown is known. `--raw`, or `/set raw on`, shows what the model wrote.
-Whatever it writes, nothing of it acts on the terminal: control characters appear as pictures (`␛`) or as `�`, and what hides or
-reorders text is left out.
+Whatever it writes, nothing of it acts on the terminal: control characters appear as pictures (`␛`) or as `�`, and
+what hides or reorders text is left out.
 
 What a model thinks before it answers (`<think>`) is folded into a line; `/thoughts` shows it.
 
-Ctrl-C stops an answer; what was said is kept, and `/continue` goes on from there. At an empty prompt Ctrl-C twice, or
-Ctrl-D, leaves.
+Ctrl-C stops an answer; what was said is kept, and `/continue` goes on from there. At an empty prompt Ctrl-C twice,
+or Ctrl-D, leaves.
 
 The line below the prompt has the model, the preset, how full the context is, and the speed of the last answer.
-Colours follow the terminal's background; `theme = "light"` or `"dark"` decides it, `NO_COLOR` turns them off. `bell =
-"ring"` (or `"notify"`, for terminals that know OSC 9) tells of the end of answers that took 10 seconds or more.
+Colours follow the terminal's background; `theme = "light"` or `"dark"` decides it, `NO_COLOR` turns them off. `bell
+= "ring"` (or `"notify"`, for terminals that know OSC 9) tells of the end of answers that took 10 seconds or more.
 
 `ACCESSIBLE=1` or `--plain`: roles in words, no progress that moves, no toolbar, no colours, and a line at each
 answer's end.
@@ -54,10 +53,9 @@ answer's end.
 ## What is kept
 
 Every chat is kept, turn by turn, as it happens: `llamachat -c` goes on with the latest, whatever ended it, and
-[sessions.md](sessions.md) has the rest. A conversation is a tree: `/edit`, `/retry` and `/branch` start another branch,
-`/tree` draws them, and its numbers are what `/switch` takes (`/edit` and `/branch` count your own messages). `/private`, or
-`--no-save` at the start, writes nothing, what you type included.
-
+[sessions.md](sessions.md) has the rest. A conversation is a tree: `/edit`, `/retry` and `/branch` start another
+branch, `/tree` draws them, and its numbers are what `/switch` takes (`/edit` and `/branch` count your own messages).
+`/private`, or `--no-save` at the start, writes nothing, what you type included.
 
 """
 
@@ -69,8 +67,8 @@ def page() -> str:
 
 
 _COMMANDS = """\
-A beginning that fits one command is enough (`/ret`). A command is offered only when it makes sense. Nothing that was said is
-overwritten: `/new` leaves the old chat for `/resume`, `/undo` only moves.
+A beginning that fits one command is enough (`/ret`). A command is offered only when it makes sense. Nothing that was
+said is overwritten: `/new` leaves the old chat for `/resume`, `/undo` only moves.
 """
 
 

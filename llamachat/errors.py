@@ -84,10 +84,10 @@ class ContextOverflow(LlamachatError):
 
     code = ExitCode.CONTEXT
 
-    def __init__(self, n_tokens: int, n_ctx: int) -> None:
+    def __init__(self, n_tokens: int, n_ctx: int, *, hint: str = "") -> None:
         super().__init__(
             f"the prompt is {n_tokens:,} tokens, and the context holds {n_ctx:,} with room for an answer.",
-            "Shorten it, or choose a larger context with --ctx-size.",
+            hint or "Shorten it, or choose a larger context with --ctx-size.",
         )
         self.n_tokens = n_tokens
         self.n_ctx = n_ctx

@@ -17,7 +17,7 @@ def write_tiny_model(
     n_ctx: int = N_CTX,
     template: str | None = None,
     seed: int = 0,
-    extra: dict[str, float | int] | None = None,
+    extra: dict[str, float | int | str] | None = None,
 ) -> Path:
     """A Llama of random weights in F16 (about 0.5 MB) over the vocabulary of tests/data."""
     fields = gguf.GGUFReader(str(VOCABULARY)).fields
@@ -45,8 +45,9 @@ def write_tiny_model(
     writer.add_string("llamachat.format", "llama2")
     if template is not None:
         writer.add_chat_template(template)
+    adders = {int: writer.add_int32, float: writer.add_float32, str: writer.add_string}
     for key, value in (extra or {}).items():
-        (writer.add_int32 if isinstance(value, int) else writer.add_float32)(key, value)
+        adders[type(value)](key, value)
     _add_weights(writer, len(fields["tokenizer.ggml.tokens"].data), np.random.default_rng(seed))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()

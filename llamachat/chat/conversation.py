@@ -57,6 +57,8 @@ class Keeper(Protocol):
 
     def moved(self, leaf: int | None) -> None: ...
 
+    def pinned(self, turn: int, *, pinned: bool) -> None: ...
+
 
 class Nobody:
     """Keeps nothing."""
@@ -73,6 +75,8 @@ class Nobody:
 
     def moved(self, leaf: int | None) -> None: ...
 
+    def pinned(self, turn: int, *, pinned: bool) -> None: ...
+
 
 class Conversation:
     """User and assistant by turns. `chat/turn.py` adds to it while they talk; anyone may move in it.
@@ -84,6 +88,7 @@ class Conversation:
         self.system = system
         self.keeper = keeper or Nobody()
         self.leaf: int | None = None
+        self.pinned: set[int] = set()  # turns that never leave the model's view
         self._turns: dict[int, Turn] = {}
         self._made: dict[int, Made] = {}
         self._next = 0
@@ -99,11 +104,17 @@ class Conversation:
 
     @classmethod
     def restore(
-        cls, system: str | None, turns: Iterable[Turn], leaf: int | None, made: Mapping[int, Made] | None = None
+        cls,
+        system: str | None,
+        turns: Iterable[Turn],
+        leaf: int | None,
+        made: Mapping[int, Made] | None = None,
+        pinned: Iterable[int] = (),
     ) -> Conversation:
         """A conversation from its whole tree; new turns get numbers above those that are there."""
         conversation = cls(system)
         conversation._made = dict(made or {})
+        conversation.pinned = set(pinned)
         conversation._turns = {turn.number: turn for turn in turns}
         conversation._next = max(conversation._turns, default=-1) + 1
         conversation.leaf = leaf
@@ -163,6 +174,12 @@ class Conversation:
         if leaf != self.leaf:
             self.leaf = leaf
             self.keeper.moved(leaf)
+
+    def pin(self, number: int) -> bool:
+        """Let a turn never leave the model's view, or let it leave again; whether it is pinned now."""
+        self.pinned ^= {number}
+        self.keeper.pinned(number, pinned=number in self.pinned)
+        return number in self.pinned
 
     def step_back(self) -> str:
         """Stand before a question that has no answer; its text, which is to be asked again, or nothing."""

@@ -81,7 +81,8 @@ class Transcript:
         """To talk on; its turns keep their numbers."""
         made = {entry.turn.number: entry.made for entry in self.entries if entry.made is not None}
         turns = [entry.turn for entry in self.entries]
-        return Conversation.restore(self.session.system, turns, self.session.leaf, made)
+        pinned = (entry.turn.number for entry in self.entries if entry.pinned)
+        return Conversation.restore(self.session.system, turns, self.session.leaf, made, pinned)
 
 
 def title_of(text: str) -> str:

@@ -5,14 +5,17 @@ The only writer of conversations, for the REPL and one-shots alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 
-from llamachat.chat.conversation import Conversation, Made, State
+from llamachat.chat import budget
+from llamachat.chat.budget import Overflow, Rules, View
+from llamachat.chat.conversation import Conversation, Made, State, Turn
 from llamachat.chat.made import made_by
 from llamachat.choices import Choices
 from llamachat.engine.base import Delta, Engine, Event, Finished, Notice, Request
-from llamachat.errors import EngineDied
+from llamachat.errors import EngineDied, ForbiddenTag, LlamachatError
 from llamachat.types import AnswerTokens, Message, Role, Sampling
 
 Maker = Callable[[Finished], Made]
@@ -22,13 +25,20 @@ _SAMPLERS = tuple(field.name for field in fields(Sampling) if field.name != "log
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How answers are to be made; `sampling` overrides fields of the model's own."""
+    """How answers are to be made; `sampling` overrides fields of the model's own.
+
+    `pinned` are numbers of turns that never leave the model's view. With `shift`, the KV cache of the others is moved
+    when some leave.
+    """
 
     sampling: Mapping[str, float | int] = field(default_factory=dict)
     seed: int | None = None
     max_tokens: int | None = None
     stops: tuple[str, ...] = ()
     raw_tags: bool = False
+    overflow: Overflow = Overflow.DROP
+    shift: bool = True
+    pinned: frozenset[int] = frozenset()
 
     @classmethod
     def of(cls, choices: Choices) -> Settings:
@@ -39,7 +49,13 @@ class Settings:
             max_tokens=choices.whole("max_tokens"),
             stops=choices.texts("stop"),
             raw_tags=choices.switch("raw_tags"),
+            overflow=Overflow(choices.text("overflow") or Overflow.DROP),
+            shift=choices.switch("context_shift"),
         )
+
+    @property
+    def rules(self) -> Rules:
+        return Rules(self.overflow, self.max_tokens, self.pinned)
 
     def request(self, messages: tuple[Message, ...], *, open_answer: bool = False) -> Request:
         return Request(
@@ -51,6 +67,11 @@ class Settings:
             open_answer=open_answer,
             raw_tags=self.raw_tags,
         )
+
+    def request_for(self, view: View, *, open_answer: bool = False) -> Request:
+        """The request with what the model is to see."""
+        request = self.request(view.messages, open_answer=open_answer)
+        return replace(request, shift=self.shift and bool(view.leaving))
 
 
 def ask(conversation: Conversation, text: str, engine: Engine, settings: Settings) -> Iterator[Event]:
@@ -65,12 +86,12 @@ def answer(conversation: Conversation, engine: Engine, settings: Settings) -> It
     However it ends, what came is in the conversation, with its state. When nothing came at all (an error,
     Ctrl-C before the first word), the conversation is left ending with the user's message.
     """
-    request = settings.request(conversation.messages())
+    view = yield from _view(conversation, conversation.turns, engine, settings)
+    request = settings.request_for(view)
     nothing = Message(Role.ASSISTANT, "", generated=True)
-    maker = _maker(engine, request, conversation)
     conversation.add(nothing, State.STREAMING)
     try:
-        yield from _stream(conversation, engine.reply(request), nothing, maker)
+        yield from _stream(conversation, _reply(engine, request, view), nothing, _maker(engine, request, view))
     finally:
         _settle(conversation)
 
@@ -78,11 +99,12 @@ def answer(conversation: Conversation, engine: Engine, settings: Settings) -> It
 def continue_answer(conversation: Conversation, engine: Engine, settings: Settings) -> Iterator[Event]:
     """Take up the last answer where it breaks off; it grows in its place, and keeps its token ids.
 
-    When nothing more comes, the answer is as it was before; with the state it had, unless the model says that it is
-    at its end.
+    Where the context is full, the oldest exchanges leave. When nothing more comes, the answer is as it was before; with
+    the state it had, unless the model says that it is at its end.
     """
-    request = settings.request(conversation.messages(), open_answer=True)
-    return _go_on(conversation, engine.reply(request), _maker(engine, request, conversation))
+    view = yield from _view(conversation, conversation.turns, engine, settings)
+    request = settings.request_for(view, open_answer=True)
+    yield from _go_on(conversation, _reply(engine, request, view), _maker(engine, request, view))
 
 
 def answer_despite_crash(conversation: Conversation, engine: Engine, settings: Settings) -> Iterator[Event]:
@@ -100,9 +122,49 @@ def answer_despite_crash(conversation: Conversation, engine: Engine, settings: S
             yield from continue_answer(conversation, engine, settings)
         else:  # the same seed says the same once more: skip what was said
             said = conversation.turns[-1].message.content
-            request = settings.request(conversation.messages()[:-1])
-            events = _beyond(said, engine.reply(request))
-            yield from _go_on(conversation, events, _maker(engine, request, conversation))
+            view = yield from _view(conversation, conversation.turns[:-1], engine, settings)
+            request = settings.request_for(view)
+            events = _beyond(said, _reply(engine, request, view))
+            yield from _go_on(conversation, events, _maker(engine, request, view))
+
+
+def view_of(conversation: Conversation, engine: Engine, settings: Settings, *, ahead: bool = False) -> View:
+    """What the model sees of a conversation; with `ahead`, what any question that follows will find. It is loaded."""
+    return budget.view(conversation.system, conversation.turns, engine, settings.rules, ahead=ahead)
+
+
+def prepare(conversation: Conversation, engine: Engine, settings: Settings) -> None:
+    """After an answer: if turns have to leave before the next question, let the engine make room now, unasked."""
+    if not conversation.has_answer or engine.info is None:
+        return
+    with suppress(LlamachatError):  # the next question meets it, and says so
+        view = view_of(conversation, engine, settings, ahead=True)
+        if view.leaving:
+            engine.prefill(settings.request_for(replace(view, messages=(*view.messages, budget.PROBE))))
+
+
+def _view(
+    conversation: Conversation, turns: Sequence[Turn], engine: Engine, settings: Settings
+) -> Generator[Event, None, View]:
+    """What the model is to see of these turns, once it is loaded; the user is told of those that leave."""
+    if len(turns) > 1 and engine.info is None:
+        yield from engine.wait_until_loaded()
+    view = budget.view(conversation.system, turns, engine, settings.rules)
+    if view.line:
+        yield Notice(view.line)
+    return view
+
+
+def _reply(engine: Engine, request: Request, view: View) -> Iterator[Event]:
+    """The engine's events, as they concern the whole conversation."""
+    try:
+        for event in engine.reply(request):
+            if isinstance(event, Finished):
+                yield replace(event, context=replace(event.context, dropped_turns=len(view.dropped)))
+            else:
+                yield event
+    except ForbiddenTag as error:
+        raise ForbiddenTag(error.tag, view.places[error.index], error.role, error.offset) from error
 
 
 def _beyond(said: str, events: Iterator[Event]) -> Iterator[Event]:
@@ -117,10 +179,9 @@ def _beyond(said: str, events: Iterator[Event]) -> Iterator[Event]:
             yield event
 
 
-def _maker(engine: Engine, request: Request, conversation: Conversation) -> Maker:
+def _maker(engine: Engine, request: Request, view: View) -> Maker:
     """What is written down of how an answer was made, when it has finished."""
-    seen = [turn.number for turn in conversation.turns]
-    return lambda finished: made_by(engine.info, request, seen, finished)
+    return lambda finished: made_by(engine.info, request, view.seen, finished)
 
 
 def _go_on(conversation: Conversation, events: Iterator[Event], maker: Maker) -> Iterator[Event]:

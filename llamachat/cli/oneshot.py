@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from llamachat.chat.conversation import Conversation
 from llamachat.chat.keeping import Head, Keeping
 from llamachat.chat.transcript import Transcript, title_of
-from llamachat.chat.turn import Settings, answer_despite_crash
+from llamachat.chat.turn import Settings, answer_despite_crash, view_of
 from llamachat.choices import Choices
 from llamachat.cli.assemble import Child, choose, make_engine, make_library
 from llamachat.cli.keep import Kept, as_it_was
@@ -85,9 +86,13 @@ def _kept_conversation(
 def _dry_run(
     prompt: Prompt, choices: Choices, environment: Environment, engine: EngineProcess, *, as_json: bool
 ) -> int:
-    rendered = engine.render(Settings.of(choices).request(prompt.messages))
+    for _ in engine.wait_until_loaded():
+        pass
+    settings = Settings.of(choices)
+    view = view_of(Conversation.of(prompt.messages), engine, settings)
+    rendered = engine.render(settings.request_for(view))
     if as_json:
-        context = {"size": rendered.context.size, "used": rendered.context.used, "dropped_turns": 0}
+        context = asdict(replace(rendered.context, dropped_turns=len(view.dropped)))
         shown = {"prompt": rendered.text, "tokens": rendered.tokens, "n_tokens": len(rendered.tokens)}
         write_json(environment.stdout, {**shown, "context": context})
     else:

@@ -6,7 +6,7 @@ token ids: `AnswerTokens` are handed back unopened, `Token`s are there to be sho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -20,7 +20,8 @@ class Request:
 
     `sampling` overrides fields of the model's `Sampling`. With a `seed` the answer is reproducible:
     the prompt is evaluated on a fixed grid of batches, whatever is in the cache. `open_answer` says that
-    the last message is the assistant's, unfinished, to be taken up where it breaks off.
+    the last message is the assistant's, unfinished, to be taken up where it breaks off. `shift` says that turns have
+    just left the messages, and that without a seed the KV cache of the others may be moved instead of made anew.
     """
 
     messages: tuple[Message, ...]
@@ -30,6 +31,7 @@ class Request:
     stops: tuple[str, ...] = ()
     open_answer: bool = False
     raw_tags: bool = False
+    shift: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,10 @@ class Engine(Protocol):
         """Begin loading and return at once. Every other method does this when needed."""
         ...
 
+    def wait_until_loaded(self) -> Iterator[Event]:
+        """Loading and notices until the model is ready. Raises what `reply` would."""
+        ...
+
     def reply(self, request: Request) -> Iterator[Event]:
         """Events up to and including Finished. The engine's errors are raised: see errors.py.
 
@@ -148,6 +154,13 @@ class Engine(Protocol):
         """The prompt of a request, after all the checks of a real one; nothing is evaluated."""
         ...
 
+    def measure(self, prompts: Sequence[tuple[Message, ...]]) -> tuple[int, ...]:
+        """How many tokens each of these prompts is; one that ends with an answer leaves it open.
+
+        Neither their size nor tags in them are checked.
+        """
+        ...
+
     def tokens(self, text: str) -> tuple[Token, ...]:
         """A user's text as the model sees it: nothing in it becomes a control token."""
         ...
@@ -156,8 +169,8 @@ class Engine(Protocol):
         """How many tokens `tokens` would give."""
         ...
 
-    def prefill(self, messages: tuple[Message, ...]) -> None:
-        """Evaluate these messages in the background; the next request ends it."""
+    def prefill(self, request: Request) -> None:
+        """Evaluate the prompt of a request in the background; the next one ends it."""
         ...
 
     def interrupt(self) -> None:

@@ -29,6 +29,8 @@ from llamachat.engine.protocol import (
     Failed,
     Frame,
     LoadProgress,
+    Measure,
+    MeasureDone,
     Prefill,
     PrefillProgress,
     Render,
@@ -43,6 +45,7 @@ from llamachat.engine.supervisor import Died, Item, Recipe, Supervisor
 from llamachat.errors import Interrupted, LlamachatError
 from llamachat.types import ContextUse, FinishReason, LoadOptions, Message, ModelInfo, Sampling, Timings, Usage
 
+_MOST_COUNTS = 100_000  # prompts whose sizes are remembered
 _PATIENCE = 2.0  # seconds for a cancelled request to end before the engine is killed
 _POLL = 0.2 if sys.platform == "win32" else None  # a wait without a limit is deaf to Ctrl-C on Windows
 
@@ -53,7 +56,7 @@ class _Interrupt:
 
 
 _MakeFrame = Callable[[ModelInfo], Frame | None]
-_AnswerT = TypeVar("_AnswerT", RenderDone, TokenizeDone)
+_AnswerT = TypeVar("_AnswerT", RenderDone, MeasureDone, TokenizeDone)
 
 
 class EngineProcess:
@@ -80,6 +83,7 @@ class EngineProcess:
         self._items: queue.SimpleQueue[Item | _Interrupt] = queue.SimpleQueue()
         self._ids = itertools.count(1)
         self._supervisor: Supervisor | None = None
+        self._counts: dict[tuple[Message, ...], int] = {}
 
     @property
     def name(self) -> str:
@@ -129,15 +133,24 @@ class EngineProcess:
         done = self._ask(frame, RenderDone)
         return Rendered(done.text, done.pieces, done.context)
 
+    def measure(self, prompts: Sequence[tuple[Message, ...]]) -> tuple[int, ...]:
+        if len(self._counts) > _MOST_COUNTS:
+            self._counts.clear()
+        if unknown := tuple({prompt: None for prompt in prompts if prompt not in self._counts}):
+            done = self._ask(Measure(next(self._ids), unknown), MeasureDone)
+            self._counts.update(zip(unknown, done.n_tokens, strict=True))
+        return tuple(self._counts[prompt] for prompt in prompts)
+
     def tokens(self, text: str) -> tuple[Token, ...]:
         return self._ask(Tokenize(next(self._ids), text, only_count=False), TokenizeDone).pieces
 
     def count(self, text: str) -> int:
         return self._ask(Tokenize(next(self._ids), text, only_count=True), TokenizeDone).n_tokens
 
-    def prefill(self, messages: tuple[Message, ...]) -> None:
+    def prefill(self, request: Request) -> None:
         if self._supervisor and self._supervisor.info:
-            self._supervisor.send(Prefill(next(self._ids), messages))
+            exact = request.seed is not None
+            self._supervisor.send(Prefill(next(self._ids), request.messages, exact, request.shift))
 
     def interrupt(self) -> None:
         self._items.put(_Interrupt())  # SimpleQueue.put may be called from a signal handler
@@ -154,7 +167,7 @@ class EngineProcess:
         if self._supervisor:
             self._supervisor.close()
 
-    def _ask(self, frame: Render | Tokenize, answer: type[_AnswerT]) -> _AnswerT:
+    def _ask(self, frame: Render | Measure | Tokenize, answer: type[_AnswerT]) -> _AnswerT:
         """Send a request that one frame answers. Raises Interrupted after Ctrl-C, and what `_converse` does."""
         for item in self._converse(frame.id, lambda _: frame):
             if isinstance(item, answer):
@@ -218,7 +231,7 @@ class EngineProcess:
                 case Frame() if getattr(item, "id", None) == number:
                     said = said or isinstance(item, TextDelta)
                     yield item
-                    if isinstance(item, Done | RenderDone | TokenizeDone):
+                    if isinstance(item, Done | RenderDone | MeasureDone | TokenizeDone):
                         return
 
     def _pending_notices(self) -> Iterator[Notice]:
@@ -258,4 +271,5 @@ def _reply_frame(number: int, request: Request, seed: int, info: ModelInfo) -> R
         stops=request.stops,
         open_answer=request.open_answer,
         raw_tags=request.raw_tags,
+        shift=request.shift,
     )

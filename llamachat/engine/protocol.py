@@ -8,10 +8,10 @@ A frame on the wire is a header and a body:
     4 bytes   length of the body, little-endian
     ...       the body, MessagePack: a map with the fields below and "type", the frame's name
 
-Down (llamachat to engine): Load once, then Reply, Render, Tokenize or Prefill, each with an `id` of its own,
-and Cancel with the id of one. Up: Hello at start, LoadProgress and Loaded (or Failed with id 0), then for each
-request its PrefillProgress, TextDelta and one of Done, RenderDone, TokenizeDone, PrefillDone or Failed. Requests
-are handled in order; one that follows a Prefill ends it. The end of the pipe ends the engine.
+Down (llamachat to engine): Load once, then Reply, Render, Measure, Tokenize or Prefill, each with an `id` of its
+own, and Cancel with the id of one. Up: Hello at start, LoadProgress and Loaded (or Failed with id 0), then for each
+request its PrefillProgress, TextDelta and one of Done, RenderDone, MeasureDone, TokenizeDone, PrefillDone or Failed.
+Requests are handled in order; one that follows a Prefill ends it. The end of the pipe ends the engine.
 """
 
 from __future__ import annotations
@@ -67,7 +67,10 @@ class Load(Frame, frozen=True):
 
 
 class Reply(Frame, frozen=True):
-    """Answer these messages; or, with `open_answer`, go on with the last one. `exact`: on the grid."""
+    """Answer these messages; or, with `open_answer`, go on with the last one.
+
+    `exact`: on the grid. `shift`: turns have left, and the KV cache of the others may be moved.
+    """
 
     id: Id
     messages: tuple[Message, ...]
@@ -78,6 +81,7 @@ class Reply(Frame, frozen=True):
     stops: tuple[str, ...]
     open_answer: bool
     raw_tags: bool
+    shift: bool
 
 
 class Render(Frame, frozen=True):
@@ -89,6 +93,13 @@ class Render(Frame, frozen=True):
     raw_tags: bool
 
 
+class Measure(Frame, frozen=True):
+    """Count the tokens of each of these prompts; one that ends with an answer is open."""
+
+    id: Id
+    prompts: tuple[tuple[Message, ...], ...]
+
+
 class Tokenize(Frame, frozen=True):
     """Show the tokens of a text, or only count them."""
 
@@ -98,10 +109,12 @@ class Tokenize(Frame, frozen=True):
 
 
 class Prefill(Frame, frozen=True):
-    """Evaluate the prompt of these messages ahead of a Reply."""
+    """Evaluate the prompt of these messages ahead of a Reply, in its way."""
 
     id: Id
     messages: tuple[Message, ...]
+    exact: bool
+    shift: bool
 
 
 class Cancel(Frame, frozen=True):
@@ -166,6 +179,13 @@ class RenderDone(Frame, frozen=True):
     text: str
     pieces: tuple[Token, ...]
     context: ContextUse
+
+
+class MeasureDone(Frame, frozen=True):
+    """The tokens of each prompt."""
+
+    id: Id
+    n_tokens: tuple[int, ...]
 
 
 class TokenizeDone(Frame, frozen=True):
@@ -234,7 +254,7 @@ def error_of(frame: Failed) -> LlamachatError:
     return kinds.get(frame.code, LlamachatError)(frame.message, frame.hint)
 
 
-Down = Load | Reply | Render | Tokenize | Prefill | Cancel
+Down = Load | Reply | Render | Measure | Tokenize | Prefill | Cancel
 Up = (
     Hello
     | LoadProgress
@@ -243,6 +263,7 @@ Up = (
     | TextDelta
     | Done
     | RenderDone
+    | MeasureDone
     | TokenizeDone
     | PrefillDone
     | Failed

@@ -26,6 +26,8 @@ from llamachat.engine.protocol import (
     Load,
     Loaded,
     LoadProgress,
+    Measure,
+    MeasureDone,
     Prefill,
     PrefillDone,
     PrefillProgress,
@@ -40,14 +42,14 @@ from llamachat.engine.protocol import (
 from llamachat.engine.text import AnswerText
 from llamachat.errors import ContextOverflow, ExitCode, LlamachatError
 from llamachat.formats import choose
-from llamachat.formats.base import Format
+from llamachat.formats.base import Format, Segment
 from llamachat.llama import machine
 from llamachat.llama.generate import generate
 from llamachat.llama.lib import AbortFlag, C, ExtraBuffers, Log, build_description, check_abi, devices
 from llamachat.llama.model import Model
 from llamachat.llama.sampling import Sampler
 from llamachat.llama.session import Aborted, Session
-from llamachat.types import AnswerTokens, ContextUse, FinishReason, Message, ModelInfo, Timings, Usage
+from llamachat.types import AnswerTokens, ContextUse, FinishReason, Message, ModelInfo, Role, Timings, Usage
 
 _FLUSH_SECONDS = 0.02  # text goes out this often at most: each frame wakes the terminal, which takes a core away
 
@@ -63,12 +65,20 @@ class Ready:
 
     def prompt(self, messages: Sequence[Message], *, open_answer: bool, raw_tags: bool) -> tuple[str, list[int]]:
         """The prompt as text and as token ids. Raises ContextOverflow when it leaves no room for an answer."""
-        known = [self._without_foreign_tokens(message) for message in messages]
-        segments = self.format.prompt(known, open_answer=open_answer, raw_tags=raw_tags)
+        segments = self._segments(messages, open_answer=open_answer, raw_tags=raw_tags)
         tokens = self.model.vocabulary.encode(segments)
         if len(tokens) >= self.session.n_ctx:
             raise ContextOverflow(len(tokens), self.session.n_ctx)
         return self.model.vocabulary.render(segments), tokens
+
+    def size(self, messages: Sequence[Message]) -> int:
+        """Tokens of a prompt; one that ends with an answer leaves it open."""
+        open_answer = messages[-1].role is Role.ASSISTANT
+        return len(self.model.vocabulary.encode(self._segments(messages, open_answer=open_answer, raw_tags=True)))
+
+    def _segments(self, messages: Sequence[Message], *, open_answer: bool, raw_tags: bool) -> list[Segment]:
+        known = [self._without_foreign_tokens(message) for message in messages]
+        return self.format.prompt(known, open_answer=open_answer, raw_tags=raw_tags)
 
     def pieces(self, tokens: Sequence[int]) -> tuple[Token, ...]:
         """Tokens with their text, to be shown."""
@@ -125,6 +135,8 @@ class Worker:
                 self._reply(frame, self._loaded())
             case Render():
                 self._render(frame, self._loaded())
+            case Measure():
+                self._channel.send(MeasureDone(frame.id, tuple(map(self._loaded().size, frame.prompts))))
             case Tokenize():
                 self._tokenize(frame, self._loaded())
             case Prefill():
@@ -159,7 +171,7 @@ class Worker:
     def _prefill(self, frame: Prefill, ready: Ready) -> None:
         with suppress(Aborted, LlamachatError):  # the Reply that follows meets the same error and says it
             _, tokens = ready.prompt(frame.messages, open_answer=False, raw_tags=True)
-            ready.session.sync(tokens)
+            ready.session.sync(tokens, exact=frame.exact, shift=frame.shift)
         self._channel.send(PrefillDone(frame.id, len(ready.session.tokens)))
 
     def _reply(self, frame: Reply, ready: Ready) -> None:
@@ -198,7 +210,9 @@ class Answer:
         def report(done: int, total: int) -> None:
             self._channel.send(PrefillProgress(self._frame.id, done, total))
 
-        self._n_reused = self._ready.session.sync(tokens, exact=self._frame.exact, on_progress=report)
+        self._n_reused = self._ready.session.sync(
+            tokens, exact=self._frame.exact, shift=self._frame.shift, on_progress=report
+        )
         self._prefilled = time.monotonic()
 
     def stream(self, sampler: Sampler) -> FinishReason:
@@ -261,6 +275,11 @@ def _build_format(name: str, model: Model) -> Format:
 
 def _context_notice(model: Model, session: Session) -> str:
     """What the user should know of a context that is not what the model was trained on."""
+    if (stretch := model.rope.stretch(session.n_ctx)) > 1:
+        return (
+            f"The model was trained on {model.n_ctx_train:,} tokens. Its positions are stretched {stretch:.3g} times "
+            "(YaRN) to reach further, and all its answers get a little worse."
+        )
     if (model.options.n_ctx or 0) > model.n_ctx_train:
         return f"The model was trained on {model.n_ctx_train:,} tokens; what it says beyond them turns to noise."
     if model.options.n_ctx or session.n_ctx >= model.n_ctx_train:

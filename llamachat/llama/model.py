@@ -15,7 +15,8 @@ from llamachat.errors import ModelError
 from llamachat.formats.choose import ModelFacts
 from llamachat.llama import machine, pagecache
 from llamachat.llama.lib import GGML_TYPES, AbortFlag, C, Device, Log, devices
-from llamachat.llama.session import Session
+from llamachat.llama.rope import Rope
+from llamachat.llama.session import N_SEQUENCES, Session
 from llamachat.llama.vocabulary import Vocabulary
 from llamachat.types import LoadOptions, Sampling
 
@@ -111,6 +112,11 @@ class Model:
             declared_format=self.metadata("llamachat.format"),
         )
 
+    @property
+    def rope(self) -> Rope:
+        scaling = self.metadata(f"{self.architecture}.rope.scaling.type")
+        return Rope(self.handle, scaling, self._head_size("key"), self.n_ctx_train)
+
     def sampling(self, format_name: str) -> Sampling:
         """The model's own defaults: what its file recommends, else the catalogue, else its family's."""
         base = _LLAMA2_SAMPLING if format_name == "llama2" else _USUAL_SAMPLING
@@ -124,11 +130,13 @@ class Model:
     def kv_bytes_per_token(self) -> int:
         """Of all layers, K and V. 7B Llama 2 in f16: 512 KiB."""
         n_heads_kv = C.llama_model_n_head_kv(self.handle)
-        head = C.llama_model_n_embd(self.handle) // max(1, C.llama_model_n_head(self.handle))
-        key = int(self.metadata(f"{self.architecture}.attention.key_length") or head)
-        value = int(self.metadata(f"{self.architecture}.attention.value_length") or head)
         block = {"f16": 2.0, "q8_0": 34 / 32}[self.options.kv_type]
-        return int(self.n_layers * n_heads_kv * (key + value) * block)
+        return int(self.n_layers * n_heads_kv * (self._head_size("key") + self._head_size("value")) * block)
+
+    def _head_size(self, what: str) -> int:
+        """Numbers of one head's key or value."""
+        size = C.llama_model_n_embd(self.handle) // max(1, C.llama_model_n_head(self.handle))
+        return int(self.metadata(f"{self.architecture}.attention.{what}_length") or size)
 
     @property
     def n_threads(self) -> int:
@@ -173,13 +181,16 @@ class Model:
         params.n_ctx = max(n_ctx, _SMALLEST_CONTEXT)
         params.n_batch = params.n_ubatch = self.chunk
         params.n_threads = params.n_threads_batch = self.n_threads
+        self.rope.prepare(params, n_ctx)
         params.type_k = params.type_v = GGML_TYPES[self.options.kv_type]
+        params.n_seq_max, params.kv_unified = N_SEQUENCES, True
         params.flash_attn_type = _FLASH_ON if self.uses_flash_attention else _FLASH_OFF
         params.abort_callback, params.abort_callback_data = abort.callback, abort.data
         context = C.llama_init_from_model(self.handle, params)
         if not context:
             raise too_much
-        return Session(context, self.chunk, abort, limit=n_ctx)
+        can_shift = self.rope.can_move_keys(context, self.options.kv_type)
+        return Session(context, self.chunk, abort, limit=n_ctx, can_shift=can_shift)
 
 
 def check_file(path: Path) -> None:

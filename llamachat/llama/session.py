@@ -2,20 +2,24 @@
 
 The caller hands over the whole prompt; the session keeps the longest prefix that it has evaluated
 already and evaluates the rest. Turns, retries, edits and continued answers are all this one operation.
-Whatever interrupts it, `tokens` mirrors the KV cache exactly.
+Where turns have left the prompt, what follows them can be moved instead. Whatever interrupts it, `tokens`
+mirrors the KV cache exactly.
 """
 
 from __future__ import annotations
 
 import ctypes
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from llamachat.errors import ContextOverflow
+from llamachat.llama.cuts import SEAM, Block, find_cuts
 from llamachat.llama.lib import AbortFlag, C
 
-_SEQUENCE = 0
+_SEQUENCE, _ASIDE = 0, 1  # the session's tokens, and where blocks wait while they are moved
+N_SEQUENCES = 2  # what the context has to be made for, with one KV cache for all of them
 _ABORTED, _NO_ROOM = 2, 1  # what llama_decode returns besides 0 and negative errors
 
 OnProgress = Callable[[int, int], None]
@@ -35,17 +39,20 @@ class Session:
     `chunk` is the number of tokens of one evaluation during prefill. It is also the grid of an exact
     `sync`: llama.cpp's logits depend (in the last bits) on how tokens were batched, so the same prompt
     gives the same logits only when it was cut in the same places. `limit` is the context in tokens, which
-    llama.cpp rounds up.
+    llama.cpp rounds up. `can_shift`: the keys in the cache can be moved to other positions.
     """
 
-    def __init__(self, context: Any, chunk: int, abort: AbortFlag, limit: int) -> None:
+    def __init__(self, context: Any, chunk: int, abort: AbortFlag, limit: int, *, can_shift: bool = False) -> None:
         self.context = context
         self.n_ctx: int = min(limit, C.llama_n_ctx(context))
         self.chunk = chunk
         self.tokens: list[int] = []
         self.abort = abort
         self._memory = C.llama_get_memory(context)
+        self.can_shift = can_shift
         self._n_on_grid = 0  # leading tokens that were evaluated as whole chunks of the grid
+        self._n_pure: int | None = None  # leading tokens before the first that a shift concerns; None: all are
+        self._hears_abort = True
         self._one = (ctypes.c_int32 * 1)()
         self._batch_of_one = C.llama_batch_get_one(self._one, 1)
         C.llama_set_abort_callback(context, abort.callback, abort.data)
@@ -58,26 +65,40 @@ class Session:
         """Tokens that still fit."""
         return self.n_ctx - len(self.tokens)
 
-    def sync(self, tokens: Sequence[int], *, exact: bool = False, on_progress: OnProgress | None = None) -> int:
+    @property
+    def is_pure(self) -> bool:
+        """Whether the cache is what evaluating `tokens` would make of it: nothing in it has been moved."""
+        return self._n_pure is None
+
+    def sync(
+        self,
+        tokens: Sequence[int],
+        *,
+        exact: bool = False,
+        shift: bool = False,
+        on_progress: OnProgress | None = None,
+    ) -> int:
         """Make the KV cache hold `tokens`, with the logits of the last one ready; returns how many were reused.
 
         With `exact`, the logits do not depend on what was in the cache: only whole chunks of the grid are
-        reused. `on_progress(done, total)` is called before the first chunk and after each, counting the tokens to
-        evaluate.
+        reused. With `shift`, what stands further back in the cache may be moved to where it is wanted: keys and
+        values keep a trace of the tokens that stood before them. `on_progress(done, total)` is called before the first
+        chunk and after each, counting the tokens to evaluate.
         Raises ContextOverflow when they don't fit with room for one more, Aborted, DecodeFault.
         """
         if len(tokens) >= self.n_ctx:
             raise ContextOverflow(len(tokens), self.n_ctx)
-        n_reused = self.reusable(tokens, exact=exact)
-        self._truncate(n_reused)
-        n_reused = len(self.tokens)
-        buffer = (ctypes.c_int32 * len(tokens)).from_buffer(array("i", tokens))
-        report = on_progress or (lambda _done, _total: None)
-        report(0, len(tokens) - n_reused)
-        while (start := len(self.tokens)) < len(tokens):
-            count = min(self.chunk, len(tokens) - start)
-            self._decode(_batch(buffer, start, count), tokens[start : start + count])
-            report(start + count - n_reused, len(tokens) - n_reused)
+        if self.abort:
+            raise Aborted
+        blocks = find_cuts(self.tokens, tokens) if shift and self.can_shift and not exact else []
+        n_prefix = self.reusable(tokens, exact=exact)
+        if blocks:
+            self._move(blocks, tokens, n_prefix)
+        else:
+            self._truncate(n_prefix)
+            n_prefix = len(self.tokens)
+        n_reused = n_prefix + sum(block.length for block in blocks)
+        self._evaluate(tokens, len(tokens) - n_reused, on_progress)
         return n_reused
 
     def reusable(self, tokens: Sequence[int], *, exact: bool = False) -> int:
@@ -90,9 +111,55 @@ class Session:
         self._one[0] = token
         self._decode(self._batch_of_one, (token,))
 
+    def _evaluate(self, tokens: Sequence[int], total: int = 0, on_progress: OnProgress | None = None) -> None:
+        """Evaluate what of `tokens` comes after those that the cache holds, the last of `total` to evaluate."""
+        report = on_progress or (lambda _done, _total: None)
+        buffer = (ctypes.c_int32 * len(tokens)).from_buffer(array("i", tokens))
+        report(total - (len(tokens) - len(self.tokens)), total)
+        while (start := len(self.tokens)) < len(tokens):
+            count = min(self.chunk, len(tokens) - start)
+            self._decode(_batch(buffer, start, count), tokens[start : start + count])
+            report(total - (len(tokens) - start - count), total)
+
+    def _move(self, blocks: Sequence[Block], tokens: Sequence[int], n_prefix: int) -> None:
+        """Make the cache hold `tokens` up to the end of the last block or a little further.
+
+        llama.cpp wants the positions of a sequence to grow without gaps, so the blocks wait in another sequence of
+        the same cache, where they are moved, until what stands before them has been evaluated. The keys themselves are
+        turned in the first decode after that. An abort of that one would leave some layers turned and others not.
+        """
+        memory = self._memory
+        for block in blocks:
+            C.llama_memory_seq_cp(memory, _SEQUENCE, _ASIDE, block.source, block.source + block.length)
+        self._truncate(n_prefix)
+        self._n_pure = n_prefix if self._n_pure is None else self._n_pure
+        for block in blocks:
+            end = block.source + block.length
+            C.llama_memory_seq_add(memory, _ASIDE, block.source, end, block.target - block.source)
+        with self._deaf_to_abort():
+            try:
+                for block in blocks:
+                    self._evaluate(tokens[: block.target])
+                    C.llama_memory_seq_cp(memory, _ASIDE, _SEQUENCE, block.target, block.end)
+                    self.tokens += tokens[block.target : block.end]
+            finally:
+                C.llama_memory_seq_rm(memory, _ASIDE, -1, -1)
+            if len(self.tokens) == n_prefix + sum(block.length for block in blocks):  # no decode yet
+                self._evaluate(tokens[: len(self.tokens) + SEAM])
+
+    @contextmanager
+    def _deaf_to_abort(self) -> Iterator[None]:
+        self._hears_abort = False
+        C.llama_set_abort_callback(self.context, C.ggml_abort_callback(), None)
+        try:
+            yield
+        finally:
+            C.llama_set_abort_callback(self.context, self.abort.callback, self.abort.data)
+            self._hears_abort = True
+
     def _decode(self, batch: Any, tokens: Sequence[int]) -> None:
         # Backends without an abort callback (CUDA) see the flag between batches only.
-        status = _ABORTED if self.abort else C.llama_decode(self.context, batch)
+        status = _ABORTED if self._hears_abort and self.abort else C.llama_decode(self.context, batch)
         if status == 0:
             start = len(self.tokens)
             self.tokens += tokens
@@ -114,11 +181,13 @@ class Session:
                 return
             del self.tokens[length:]
         self._n_on_grid = min(self._n_on_grid, length // self.chunk * self.chunk)
+        if self._n_pure is not None and length <= self._n_pure:
+            self._n_pure = None
 
     def _clear(self) -> None:
         C.llama_memory_clear(self._memory, False)
         self.tokens.clear()
-        self._n_on_grid = 0
+        self._n_on_grid, self._n_pure = 0, None
 
 
 def _common_prefix(known: Sequence[int], wanted: Sequence[int]) -> int:

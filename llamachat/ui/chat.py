@@ -91,7 +91,7 @@ class Chat:
 
     @property
     def settings(self) -> Settings:
-        return Settings.of(self.choices)
+        return replace(Settings.of(self.choices), pinned=frozenset(self.conversation.pinned))
 
     def say(self, line: str, look: Look | None = None) -> None:
         self.screen.line(line, look)
@@ -285,6 +285,7 @@ class Chat:
         if info := self.engine.info:
             self.outside.on_answer(Path(info.path))
         self._close_answer(finished, self.outside.clock() - started)
+        turn.prepare(self.conversation, self.engine, self.settings)
 
     def _close_answer(self, finished: Finished, seconds: float) -> None:
         """What is said after an answer."""
@@ -308,7 +309,7 @@ def _remark(finished: Finished, state: State) -> str:
     if state is not State.LENGTH:
         return ""
     if finished.context.used >= finished.context.size:
-        return f"[cut: the context of {finished.context.size:,} tokens is full; /new starts over]"
+        return f"[cut: the context of {finished.context.size:,} tokens is full; /continue makes room and goes on]"
     return "[cut: the limit of tokens was reached; /continue goes on]"
 
 

@@ -28,6 +28,9 @@ class ScriptedEngine:
         self._scripts = list(scripts)
         self.requests: list[Request] = []
 
+    def wait_until_loaded(self) -> Iterator[Event]:
+        return iter(())
+
     def reply(self, request: Request) -> Iterator[Event]:
         self.requests.append(request)
         for item in self._scripts.pop(0):

@@ -151,3 +151,58 @@ def test_the_starter_model_answers(run, starter):
 def test_the_first_word_can_be_a_models_file(run, tiny_model):
     assert run("-m", str(tiny_model), "--dry-run", "hi").code == 0
     assert run("-m", "starter", "--dry-run", "hi").code == 0
+
+
+def long_talk(n_exchanges: int) -> bytes:
+    messages = [{"role": "system", "content": "End every answer with: river!"}]
+    for number in range(n_exchanges):
+        messages.append({"role": "user", "content": f"Repeat: boat number {number} of all the boats."})
+        messages.append({"role": "assistant", "content": f"boat number {number} of all the boats. river!"})
+    return json.dumps([*messages, {"role": "user", "content": "What is 2+2?"}]).encode()
+
+
+def test_the_oldest_turns_of_a_conversation_that_is_too_long_leave(run, parrot):
+    arguments = ("-t", "0", "--ctx-size", "512", "--messages", "-")
+    result = ask(run, parrot, "--json", *arguments, stdin=long_talk(30))
+    answer = json.loads(result.out)
+    assert answer["text"].startswith("2+2 is 4.")
+    n_dropped = answer["context"]["dropped_turns"]
+    assert 10 < n_dropped < 30
+    dry = json.loads(ask(run, parrot, "--json", "--dry-run", *arguments, stdin=long_talk(30)).out)
+    assert dry["context"] == {"size": 512, "used": answer["usage"]["prompt_tokens"], "dropped_turns": n_dropped}
+    assert dry["prompt"].startswith("<s>[INST] <<SYS>>\nEnd every answer with: river!")
+    assert dry["prompt"].count("Repeat:") == 30 - n_dropped
+    assert f"number {n_dropped} " in dry["prompt"]
+
+
+def test_what_leaves_is_said_beside_the_answer(run, parrot):
+    arguments = ("-t", "0", "--ctx-size", "512", "--messages", "-")
+    result = ask(run, parrot, *arguments, stdin=long_talk(30))
+    assert result.out.startswith("2+2 is 4.")
+    assert re.search(r"Turns 1-\d+ leave the model's view \(\d+ tokens\)", result.err)
+    assert ask(run, parrot, "-q", *arguments, stdin=long_talk(30)).err == ""
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)], ids=["real", "dry"])
+def test_turns_that_may_not_leave_are_exit_code_4(run, parrot, dry):
+    arguments = ("--overflow", "refuse", "-t", "0", "--messages", "-", *dry)
+    result = ask(run, parrot, "--json", "--ctx-size", "512", *arguments, stdin=long_talk(30))
+    assert result.code == 4
+    assert json.loads(result.out)["error"]["code"] == 4
+    assert "turns would have to leave" in json.loads(result.out)["error"]["hint"]
+    assert ask(run, parrot, "--ctx-size", "4096", *arguments, stdin=long_talk(30)).code == 0
+
+
+def test_a_last_message_that_alone_does_not_fit_is_exit_code_4(run, parrot):
+    messages = [*json.loads(long_talk(3))[:-1], {"role": "user", "content": "boat " * 600}]
+    for dry in ((), ("--dry-run",)):
+        result = ask(run, parrot, "--ctx-size", "512", "--messages", "-", *dry, stdin=json.dumps(messages).encode())
+        assert result.code == 4, result.err
+
+
+def test_a_conversation_that_is_not_by_turns_is_a_usage_error_as_ever(run, parrot):
+    user, answer = ({"role": role, "content": "boat " * 300} for role in ("user", "assistant"))
+    for messages in ([user, user], [user, answer], [answer, user]):
+        for dry in ((), ("--dry-run",)):
+            code = ask(run, parrot, "--ctx-size", "512", "--messages", "-", *dry, stdin=json.dumps(messages).encode())
+            assert code.code == 2, code.err

@@ -63,7 +63,7 @@ def test_the_request_after_a_cancelled_one_runs():
 
 def test_a_running_prefill_gives_way_to_the_next_request():
     queue, flag = jobs()
-    queue.receive(Prefill(1, ()))
+    queue.receive(Prefill(1, (), exact=False, shift=False))
     queue.next()
     assert not flag.up
     queue.receive(render(2))
@@ -72,7 +72,7 @@ def test_a_running_prefill_gives_way_to_the_next_request():
 
 def test_a_prefill_that_waits_behind_another_request_is_skipped():
     queue, flag = jobs()
-    queue.receive(Prefill(1, ()))
+    queue.receive(Prefill(1, (), exact=False, shift=False))
     queue.receive(render(2))
     queue.next()
     assert flag.up

@@ -10,6 +10,7 @@ import pytest
 
 from llamachat.engine.base import Delta, Finished, Loading, Notice, Reading, Request, Token
 from llamachat.engine.ladder import Ladder, Rung
+from llamachat.engine.protocol import MeasureDone
 from llamachat.errors import EngineDied, Interrupted, LlamachatError, ModelError
 from llamachat.types import FinishReason, Message, Role
 
@@ -164,6 +165,16 @@ def test_tokens_of_a_text_are_shown_or_only_counted(scripted):
     engine = scripted("answer")
     assert engine.tokens("hi") == (Token(104, "h"), Token(105, "i"))
     assert engine.count("hello") == 5
+
+
+def test_a_prompt_is_measured_once(scripted, monkeypatch):
+    engine = scripted("answer")
+    short, long = QUESTION.messages, QUESTION.messages * 3
+    assert engine.measure([short, long, short]) == (1, 3, 1)
+    asked = []
+    monkeypatch.setattr(engine, "_ask", lambda frame, _kind: asked.append(frame) or MeasureDone(frame.id, (2,)))
+    assert engine.measure([long, QUESTION.messages * 2, short]) == (3, 2, 1)
+    assert [frame.prompts for frame in asked] == [(QUESTION.messages * 2,)]
 
 
 def test_counting_waits_for_the_model_and_an_interrupt_gives_up(scripted):

@@ -19,6 +19,8 @@ from llamachat.engine.protocol import (
     FrameError,
     FrameReader,
     Load,
+    Measure,
+    MeasureDone,
     Overflow,
     Prefill,
     Render,
@@ -47,16 +49,18 @@ TOKENS = AnswerTokens("v", (1, 2, 3))
 MESSAGES = (Message(Role.SYSTEM, "s"), Message(Role.ASSISTANT, "é\0", generated=True, tokens=TOKENS))
 DOWN = [
     Load(LoadOptions(path="m.gguf", n_ctx=512, sampling=Sampling(temperature=0.6))),
-    Reply(1, MESSAGES, Sampling(logit_bias=((5, -1.0),)), 7, True, None, ("a", "b"), True, False),
+    Reply(1, MESSAGES, Sampling(logit_bias=((5, -1.0),)), 7, True, None, ("a", "b"), True, False, True),
     Render(2, MESSAGES, False, True),
     Tokenize(3, "héllo", only_count=True),
-    Prefill(3, MESSAGES),
+    Prefill(3, MESSAGES, exact=False, shift=True),
+    Measure(4, (MESSAGES, MESSAGES[:1])),
     Cancel(1),
 ]
 UP = [
     TextDelta(1, "héllo"),
     Done(1, FinishReason.LENGTH, TOKENS, Usage(1, 2, 3), Timings(first_token=None), ContextUse(10, 2)),
     RenderDone(1, "<s>h", (Token(1, "<s>", is_control=True), Token(5, "h")), ContextUse(10, 2)),
+    MeasureDone(1, (3, 4)),
     TokenizeDone(1, 2, (Token(5, "h"), Token(195, "\N{REPLACEMENT CHARACTER}"))),
     Failed(1, 4, "too long", overflow=Overflow(10, 5)),
     Failed(1, 2, "a tag", tag=TagPlace("[INST]", 0, "user", 3)),

@@ -42,6 +42,7 @@ class ScriptedEngine:
         self.failure = None
         self.loading = Loading(0, 0)
         self.requests: list[Request] = []
+        self.prefilled: list[Request] = []
         self.closed = False
         self._answers = list(answers)
 
@@ -78,14 +79,17 @@ class ScriptedEngine:
         )
         return Rendered(text, pieces, ContextUse(512, len(pieces)))
 
+    def measure(self, prompts) -> tuple[int, ...]:
+        return tuple(sum(1 + self.count(message.content) for message in prompt) for prompt in prompts)
+
     def tokens(self, text: str) -> tuple[Token, ...]:
         return tuple(Token(len(word), word) for word in text.split())
 
     def count(self, text: str) -> int:
         return len(text.split())
 
-    def prefill(self, messages) -> None:
-        pass
+    def prefill(self, request: Request) -> None:
+        self.prefilled.append(request)
 
     def interrupt(self) -> None:
         pass

@@ -22,6 +22,8 @@ from llamachat.engine.protocol import (
     Load,
     Loaded,
     LoadProgress,
+    Measure,
+    MeasureDone,
     PrefillProgress,
     Reply,
     TextDelta,
@@ -96,6 +98,8 @@ def main() -> None:
                     time.sleep(2)
                 send(LoadProgress(50, 100))
                 send(Loaded(INFO, ("a notice",)))
+            case Measure(number, prompts):
+                send(MeasureDone(number, tuple(map(len, prompts))))
             case Tokenize(number, text, only_count):
                 if scenario == "deaf":
                     time.sleep(60)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from llamachat.errors import ModelError
@@ -9,6 +10,7 @@ from llamachat.llama import machine, pagecache
 from llamachat.llama.lib import AbortFlag
 from llamachat.llama.model import Model
 from llamachat.types import LoadOptions, Sampling
+from tests.llama.test_session import logits
 from tests.model_files import write_tiny_model
 
 
@@ -89,3 +91,23 @@ def test_a_cold_file_is_read_with_progress(tiny_model, monkeypatch):
     pagecache.warm(tiny_model, 1 << 40, lambda done, total: seen.append((done, total)))
     size = tiny_model.stat().st_size
     assert seen[-1] == (size, size)
+
+
+def test_a_context_longer_than_trained_stretches_the_positions(model, log, tmp_path):
+    assert [model.rope.stretch(n_ctx) for n_ctx in (512, 1024, 2048)] == [1, 1, 2]
+    path = tmp_path / "scaled.gguf"
+    write_tiny_model(path, extra={"llama.rope.scaling.factor": 4.0, "llama.rope.scaling.type": "linear"})
+    scaled = load(log, path)
+    assert scaled.rope.stretch(2048) == 1
+    scaled.close()
+
+
+def test_the_stretch_reaches_llama_cpp(model):
+    """The last of three tokens sees the others nearer: its prediction is another."""
+    seen = []
+    for n_ctx in (1024, 8192):
+        session = model.session(n_ctx, AbortFlag())
+        session.sync([5, 6, 7] * 50)
+        seen.append(logits(session))
+        session.close()
+    assert not np.allclose(seen[0], seen[1], atol=0.05)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from llamachat.chat.turn import Settings
-from llamachat.ui.chat import Chat
-
 WORDS = "w " * 9
 
 
@@ -32,10 +29,10 @@ def test_context_says_which_turns_have_left_and_counts_the_rest(chat):
     assert str(64 - seen) in rows["room"]
 
 
-def test_context_marks_what_is_pinned(chat, monkeypatch):
+def test_context_marks_what_is_pinned(chat):
     desk = long_chat(chat)
     desk.shown  # noqa: B018  what was said so far
-    monkeypatch.setattr(Chat, "settings", property(lambda _chat: Settings(pinned=frozenset({0}))))
+    desk("/pin 1")
     desk("/context")
     pinned = [line for line in desk.shown.splitlines() if "pinned" in line]
     assert [line.split(",")[0] for line in pinned] == ["1 you"]
@@ -48,3 +45,18 @@ def test_tokens_shows_what_the_model_sees(chat):
     shown = desk.shown
     assert "question0" not in shown.replace("\n", "")
     assert "question3" in shown
+
+
+def test_pins_are_kept_and_taken_back(chat):
+    desk = chat(["one"], ["two"])
+    desk("first")
+    desk("second")
+    desk("/pin 1")
+    assert "Message 1 and its answer stay in the model's view" in desk.shown
+    transcript = desk.store.load(desk.chat.keeping.session)
+    assert [entry.pinned for entry in transcript.branch] == [True, False, False, False]
+    assert len(transcript.conversation().pinned) == 1
+    desk("/pin 1")
+    assert desk.chat.settings.pinned == frozenset()
+    desk("/pin 9")
+    assert "the number of a message of yours, 1 to 2" in desk.shown

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
-from llamachat.engine.base import Token
+from llamachat.chat.budget import View
+from llamachat.chat.turn import view_of
+from llamachat.engine.base import Rendered, Token
 from llamachat.errors import ContextOverflow
 from llamachat.types import Role
 from llamachat.ui.chat import Chat, last_answer
 from llamachat.ui.status import statistics
 from llamachat.ui.theme import Look
-from llamachat.ui.thoughts import Thoughts
+from llamachat.ui.thoughts import thoughts_of
 
 _BRIEF = 40  # characters of a message in the list of the context
 _MOST_TOKENS = 500  # shown at once
@@ -23,34 +26,54 @@ def stats(chat: Chat, text: str) -> None:
 
 
 def context(chat: Chat, _: str) -> None:
-    """What fills the context, message by message, by the model's own tokenizer."""
+    """What fills the context, message by message, by the model's own tokenizer, and which turns have left it."""
     chat.wait_for_model()
-    rows = list(_parts(chat))
-    conversation = chat.conversation
-    request = chat.settings.request(conversation.messages(), open_answer=conversation.has_answer)
+    view = _next_view(chat)
+    rows = list(_parts(chat, view))
+    counted = sum(row.n_tokens for row in rows if not row.is_out)
     try:
-        rendered = chat.engine.render(request).context if conversation.turns else None
-        used = rendered.used if rendered else sum(n for _, n, _ in rows)
+        used = _rendered(chat, view).context.used if view.seen else counted
     except ContextOverflow as error:
         used = error.n_tokens
     size = chat.engine.info.n_ctx if chat.engine.info else 0
-    framing = used - sum(n for _, n, _ in rows)
-    rows += [("format", framing, "what frames the turns"), ("room", max(0, size - used), "for what comes")]
     chat.say(f"{used:,} of {size:,} tokens are in use.", Look.STRONG)
-    chat.screen.table((name, f"{n:>6,}", brief) for name, n, brief in rows)
+    rows.append(Row("format", used - counted, "what frames the turns"))
+    rows.append(Row("room", max(0, size - used), "for what comes"))
+    chat.screen.table((row.name, "left" if row.is_out else f"{row.n_tokens:,}".rjust(6), row.brief) for row in rows)
 
 
-def _parts(chat: Chat) -> Iterator[tuple[str, int, str]]:
-    """Name, tokens and beginning of each message in the context."""
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the context's table: a message's beginning, or what else takes room."""
+
+    name: str
+    n_tokens: int
+    brief: str
+    is_out: bool = False
+
+
+def _next_view(chat: Chat) -> View:
+    """What the next question will find in the model's view."""
+    return view_of(chat.conversation, chat.engine, chat.settings, ahead=chat.conversation.has_answer)
+
+
+def _rendered(chat: Chat, view: View) -> Rendered:
+    return chat.engine.render(chat.settings.request_for(view, open_answer=chat.conversation.has_answer))
+
+
+def _parts(chat: Chat, view: View) -> Iterator[Row]:
+    """The messages of the conversation."""
     conversation, number = chat.conversation, 0
     if conversation.system is not None:
-        yield "system", chat.engine.count(conversation.system), _begin(conversation.system)
+        yield Row("system", chat.engine.count(conversation.system), _begin(conversation.system))
     for turn in conversation.turns:
         number += turn.message.role is Role.USER
-        name = f"{number} you" if turn.message.role is Role.USER else f"{number} answer"
+        who = "you" if turn.message.role is Role.USER else "answer"
+        pinned = ", pinned" if turn.number in chat.settings.pinned else ""
         tokens = turn.message.tokens
-        n = len(tokens.ids) if tokens else chat.engine.count(turn.message.content)
-        yield name, n, _begin(turn.message.content)
+        n_tokens = len(tokens.ids) if tokens else chat.engine.count(turn.message.content)
+        is_out = turn.number not in view.seen
+        yield Row(f"{number} {who}{pinned}", n_tokens, _begin(turn.message.content), is_out)
 
 
 def _begin(text: str) -> str:
@@ -64,9 +87,7 @@ def tokens(chat: Chat, text: str) -> None:
     if text:
         pieces = chat.engine.tokens(text)
     elif chat.conversation.turns:
-        conversation = chat.conversation
-        request = chat.settings.request(conversation.messages(), open_answer=conversation.has_answer)
-        pieces = chat.engine.render(request).pieces
+        pieces = _rendered(chat, _next_view(chat)).pieces
     else:
         chat.say("Nothing was asked yet. /tokens TEXT shows the tokens of a text.")
         return
@@ -82,9 +103,4 @@ def _in_words(pieces: Iterable[Token]) -> Iterator[str]:
 
 
 def thoughts(chat: Chat, _: str) -> None:
-    chat.screen.answer_text(_thoughts_of(last_answer(chat)) or "This answer has no thoughts.")
-
-
-def _thoughts_of(text: str) -> str:
-    splitter = Thoughts()
-    return "".join(piece.text for piece in (*splitter.feed(text), *splitter.flush()) if piece.is_thought)
+    chat.screen.answer_text(thoughts_of(last_answer(chat)) or "This answer has no thoughts.")

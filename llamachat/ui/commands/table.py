@@ -66,6 +66,8 @@ COMMANDS = (
     Command("continue", "", "let a stopped or cut answer go on", talk.go_on, talk.why_not_continue),
     Command("edit", "[N]", "change your last message, or the Nth, and ask again", talk.edit, with_question),
     Command("undo", "", "take the last question and its answer back", talk.undo, with_question),
+    Command("pin", "[N]", "keep your last message, or the Nth, in the model's view; again: let it leave", talk.pin,
+            with_question),
     Command("tree", "", "all branches of this conversation", sessions.tree, with_question),
     Command("switch", "N", "stand at another turn of the tree", sessions.switch, with_question),
     Command("branch", "[N]", "go on from after your Nth message, beside what followed", sessions.branch, with_question),

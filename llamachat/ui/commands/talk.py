@@ -47,6 +47,18 @@ def edit(chat: Chat, text: str) -> str:
     return chat.edited.message.content
 
 
+def pin(chat: Chat, text: str) -> None:
+    """Keep an exchange in the model's view, or let it leave again."""
+    questions = chat.conversation.questions
+    number = text or str(len(questions))
+    if not (number.isascii() and number.isdigit() and 1 <= int(number) <= len(questions)):
+        raise UsageError(f"/pin takes the number of a message of yours, 1 to {len(questions)}, not {text!r}.")
+    if chat.conversation.pin(questions[int(number) - 1].number):
+        chat.say(f"Message {number} and its answer stay in the model's view; /pin {number} lets them leave again.")
+    else:
+        chat.say(f"Message {number} and its answer may leave the model's view.")
+
+
 def undo(chat: Chat, _: str) -> None:
     question = chat.conversation.questions[-1]
     chat.conversation.move(question.parent)
