@@ -118,7 +118,7 @@ def _answer(
     conversation: Conversation, keeping: Keeping | None, choices: Choices, environment: Environment,
     engine: EngineProcess, *, as_json: bool,
 ) -> int:  # fmt: skip
-    settings = Settings.of(choices)
+    settings = replace(Settings.of(choices), pinned=frozenset(conversation.pinned))
     status = Status(environment, quiet=choices.switch("quiet") or as_json, plain=choices.switch("plain"))
     writer = AnswerWriter(
         environment, _rendering(choices, environment, status), status.clear, stream=choices.switch("stream")
