@@ -13,6 +13,7 @@ from llamachat import presets
 from llamachat.choices import Choices, Layer, Origin
 from llamachat.errors import UsageError
 from llamachat.formats.llama2 import TAGS
+from llamachat.preset import read
 from llamachat.presets import Broken, Shelf
 
 ROOT = Path(__file__).parent.parent
@@ -231,3 +232,12 @@ def test_the_shipped_presets_are_in_the_wheel_and_an_editable_install_reads_the_
     ).stdout.split()
     assert out[0] == str(tmp_path / "site" / "llamachat" / "prompts")
     assert set(out[1:]) >= SHIPPED
+
+
+@pytest.mark.parametrize("text", ["Helpful, honest (the default)", "a - b", "x. y", "none", "No", "1e3 things", "a  b"])
+def test_a_head_of_one_plain_line_means_what_it_means_to_yaml(text, tmp_path):
+    plain = tmp_path / "plain.md"
+    plain.write_text(f"---\ndescription: {text}\n---\nBe.\n")
+    by_yaml = tmp_path / "yaml.md"
+    by_yaml.write_text(f"---\n# a comment\ndescription: {text}\n---\nBe.\n")
+    assert read(plain, is_own=True).description == read(by_yaml, is_own=True).description

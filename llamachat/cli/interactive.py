@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from llamachat.cli.assemble import Child, choose, make_engine, make_library
@@ -18,10 +18,7 @@ from llamachat.models.library import NoModel
 from llamachat.presets import Shelf
 from llamachat.ui import repl
 from llamachat.ui.chat import Chat, Outside
-from llamachat.ui.clipboard import copy
-from llamachat.ui.commands import table
 from llamachat.ui.completion import ChatCompleter
-from llamachat.ui.external_editor import edit_text
 from llamachat.ui.history import History
 from llamachat.ui.keyboard import Keyboard, open_keyboard
 from llamachat.ui.prompt import Prompt
@@ -73,11 +70,18 @@ def run(options: ChatOptions, environment: Environment, child: Child) -> int:
 
 def _outside(environment: Environment, screen: Screen, keyboard: Keyboard, history: History, kept: Kept) -> Outside:
     def edit(text: str) -> str:
+        from llamachat.ui.external_editor import edit_text  # noqa: PLC0415  not before the first prompt
+
         with keyboard.lent():
             return edit_text(text, environment)
 
     def record_input(wanted: bool) -> None:
         history.recording = wanted
+
+    def copy_text(text: str) -> str:
+        from llamachat.ui.clipboard import copy  # noqa: PLC0415  not before the first prompt
+
+        return copy(text, _for_sequences(environment), screen.write)
 
     return Outside(
         make_engine=lambda choices: make_engine(choices, environment),
@@ -85,7 +89,7 @@ def _outside(environment: Environment, screen: Screen, keyboard: Keyboard, histo
         log_fault=lambda error: log_fault(error, environment.paths),
         on_answer=lambda path: make_library(environment).touch(path, datetime.now(UTC)),
         edit=edit,
-        copy=lambda text: copy(text, _for_sequences(environment), screen.write),
+        copy=copy_text,
         record_input=record_input,
         keep=kept.keep,
         keep_on=kept.keep_on,
@@ -103,16 +107,23 @@ def _prompt(chat: Chat, keyboard: Keyboard, history: History, environment: Envir
     def line_below() -> Fragments:
         return toolbar(chat.toolbar(prompt.mode, prompt.hint), environment.columns)
 
+    def commands() -> list[tuple[str, str]]:
+        from llamachat.ui.commands import table  # noqa: PLC0415  not before the first prompt
+
+        return [(command.name, command.help) for command in table.allowed(chat)]
+
+    def arguments(name: str, beginning: str) -> Iterable[str]:
+        from llamachat.ui.commands import table  # noqa: PLC0415
+
+        return table.candidates(chat, name, beginning)
+
     prompt = Prompt(
         keyboard,
         history,
         edit=chat.outside.edit,
         say=chat.say,
         toolbar=line_below,
-        completer=ChatCompleter(
-            lambda: [(command.name, command.help) for command in table.allowed(chat)],
-            lambda name, beginning: table.candidates(chat, name, beginning),
-        ),
+        completer=ChatCompleter(commands, arguments),
         vi=chat.choices.text("keys") == "vi",
         plain=plain,
         colour=environment.wants_colour and not plain,

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from llamachat import presets
 from llamachat.chat import turn
-from llamachat.chat.attachments import located
 from llamachat.chat.conversation import Conversation, State, Turn
 from llamachat.chat.keeping import Head, Keeping
 from llamachat.chat.made import context_of
@@ -26,7 +25,6 @@ from llamachat.errors import EngineDied, ForbiddenTag, Interrupted, LlamachatErr
 from llamachat.presets import Shelf
 from llamachat.types import ContextUse, FinishReason, ModelInfo, Role
 from llamachat.ui import toolbar
-from llamachat.ui.attaching import Clerk, attach
 from llamachat.ui.interrupt import on_interrupt
 from llamachat.ui.sanitise import sanitise
 from llamachat.ui.screen import Screen
@@ -116,8 +114,8 @@ class Chat:
     def start_over(self) -> None:
         """A new conversation. It is kept from its first message on, unless it is private."""
         self.outside.record_input(not self.is_private)
-        self.keeping: Keeping | None = None if self.is_private else self.outside.keep()
-        self.conversation = Conversation(self.choices.text("system"), self.keeping)
+        self.keeping: Keeping | None = None
+        self.conversation = Conversation(self.choices.text("system"))
         self.last: Finished | None = None
         self.edited: Turn | None = None  # the next message takes the place of this one
         self._has_begun = False
@@ -219,6 +217,8 @@ class Chat:
         that were not typed.
         """
         before, self._draft = self.conversation.leaf, text
+        from llamachat.ui.attaching import Clerk, attach  # noqa: PLC0415  9 ms that the first prompt does not wait for
+
         message, documents = attach(text, pasted, Clerk(self.engine, self.say, self.ask_key, self.wait_for_model))
         self._begin_session(text)
         if self.edited:
@@ -226,6 +226,8 @@ class Chat:
         try:
             self._stream(turn.ask(self.conversation, message, self.engine, self.settings))
         except ForbiddenTag as error:
+            from llamachat.chat.attachments import located  # noqa: PLC0415
+
             is_last = error.index == len(self.conversation.messages()) - 1
             raise (located(error, documents) if is_last else error) from error
         finally:
@@ -236,8 +238,9 @@ class Chat:
 
     def _begin_session(self, text: str) -> None:
         """With the first message the conversation gets its place in the store."""
-        if self.keeping and not self._has_begun:
+        if not self.is_private and not self._has_begun:
             self._has_begun = True
+            self.keeping = self.conversation.keeper = self.outside.keep()
             title, system = title_of(sanitise(text)), self.conversation.system
             self.keeping.begin(Head(title, self.engine.name, self.preset, system, path=self.engine.path))
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from llamachat.errors import Interrupted
 from llamachat.ui.chat import Chat
-from llamachat.ui.commands import table
 from llamachat.ui.prompt import Prompt
 from llamachat.ui.theme import Look
 
@@ -38,6 +37,8 @@ def run(chat: Chat, prompt: Prompt) -> None:
 
 def handle(chat: Chat, text: str, pasted: Sequence[tuple[int, int]] = ()) -> str:
     """One line of input. Returns what the next prompt begins with: a message without an answer, or a draft."""
+    from llamachat.ui.commands import table  # noqa: PLC0415  15 ms that the first prompt does not wait for
+
     draft: str | None = None
     try:
         if text.startswith("/") and not text.startswith("//"):
