@@ -184,8 +184,9 @@ class Store:
     def reframe(
         self, session: str, *, model: str | None, preset: str | None, system: str | None, path: str | None = None
     ) -> None:
-        """From here on the session is with these."""
-        values = {"model": model, "preset": preset, "system": system and rows.writable(system), "path": path}
+        """From here on the session is with these; and it is a chat, whatever it began as."""
+        text = system and rows.writable(system)
+        values = {"model": model, "preset": preset, "system": text, "path": path, "one_shot": 0}
         with self._db.writing() as connection:
             statements.change_session(connection, session, **values)
 

@@ -222,3 +222,12 @@ def test_a_tree_of_a_thousand_forks_is_drawn(chat):
     lines = desk.shown.splitlines()
     assert len(lines) >= 3000
     assert max(map(len, lines)) < 80
+
+
+def test_a_one_shot_that_is_gone_on_with_is_a_chat(chat):
+    desk = chat(["hello"])
+    session = desk.store.create("Hi", one_shot=True).id
+    desk.store.add(session, None, Message(Role.USER, "Hi"))
+    assert desk.store.latest() is None
+    desk(f"/resume {session}")
+    assert desk.store.latest().id == session
