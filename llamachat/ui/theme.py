@@ -43,7 +43,6 @@ class Look(StrEnum):
     THOUGHT = auto()
     DIM = auto()
     ERROR = auto()
-    WARNING = auto()
     PROMPT = auto()
 
 
@@ -65,7 +64,6 @@ _ATTRIBUTES = {
     Look.THOUGHT: f"{_DIM};{_ITALIC}",
     Look.DIM: _DIM,
     Look.ERROR: _BOLD,
-    Look.WARNING: _BOLD,
     Look.PROMPT: _BOLD,
 }
 # Plain blue is not readable on black, nor is yellow, cyan or anything bright on white.
@@ -86,7 +84,6 @@ _COLOURS = {
         Look.INSERTED: _GREEN,
         Look.DELETED: _BRIGHT_RED,
         Look.ERROR: _BRIGHT_RED,
-        Look.WARNING: _YELLOW,
         Look.PROMPT: _GREEN,
     },
     Background.LIGHT: {
@@ -103,7 +100,6 @@ _COLOURS = {
         Look.INSERTED: _GREEN,
         Look.DELETED: _RED,
         Look.ERROR: _RED,
-        Look.WARNING: _MAGENTA,
         Look.PROMPT: _GREEN,
     },
 }

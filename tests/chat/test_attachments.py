@@ -16,7 +16,9 @@ from llamachat.chat.code import code_blocks
 from llamachat.chat.document import MOST_BYTES, Document
 from llamachat.errors import ForbiddenTag, UsageError
 
-posix_only = pytest.mark.skipif(sys.platform == "win32", reason="no such file there")
+posix_only = pytest.mark.skipif(
+    sys.platform == "win32", reason="Windows has no pipes, devices or such names, and links need a privilege there"
+)
 
 
 @pytest.fixture

@@ -11,7 +11,9 @@ import pytest
 
 from tests.e2e.terminal import Terminal
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a POSIX pseudo-terminal")
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32", reason="the test opens a POSIX pseudo-terminal, which Windows lacks"
+)
 
 CTRL_C, CTRL_D, ALT_ENTER, UP = "\x03", "\x04", "\x1b\r", "\x1b[A"
 LONG = "Write a very long story about a lighthouse.\r"

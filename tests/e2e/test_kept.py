@@ -18,7 +18,9 @@ from llamachat.store.sessions import Store
 from llamachat.types import Role
 from tests.e2e.terminal import Terminal
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a POSIX pseudo-terminal")
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32", reason="the test opens a POSIX pseudo-terminal, which Windows lacks"
+)
 
 _HELD = 40  # characters of an answer that may not be on the screen yet: a word, a span of emphasis
 N_KILLS = int(os.environ.get("N_KILLS", "20"))

@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.terminal import Terminal
 
 if sys.platform == "win32":
-    pytest.skip("a POSIX pseudo-terminal", allow_module_level=True)
+    pytest.skip("the test opens a POSIX pseudo-terminal, which Windows lacks", allow_module_level=True)
 
 import termios
 

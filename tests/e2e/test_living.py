@@ -13,7 +13,9 @@ import pytest
 
 from tests.e2e.terminal import Terminal
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a POSIX pseudo-terminal")
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32", reason="the test opens a POSIX pseudo-terminal, which Windows lacks"
+)
 
 CTRL_C, CTRL_D, CTRL_Z = "\x03", "\x04", "\x1a"
 LONG = "Write a very long story about a lighthouse.\r"

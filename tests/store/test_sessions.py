@@ -190,7 +190,7 @@ def test_a_transcript_is_taken_in_as_a_session_of_its_own(store):
     assert {hit.session for hit in store.search("two")} == {session, copy.id}
 
 
-@pytest.mark.skipif(os.name != "posix", reason="Windows has no modes")
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no file modes like 0600 to look at")
 def test_only_the_owner_can_read_what_was_said(store, path):
     path.chmod(0o644)
     store.close()
