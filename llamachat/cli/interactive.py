@@ -22,6 +22,7 @@ from llamachat.ui.completion import ChatCompleter
 from llamachat.ui.history import History
 from llamachat.ui.keyboard import Keyboard, open_keyboard
 from llamachat.ui.prompt import Prompt
+from llamachat.ui.resize import rewraps
 from llamachat.ui.screen import Screen
 from llamachat.ui.theme import Background
 from llamachat.ui.toolbar import Fragments, toolbar
@@ -128,6 +129,7 @@ def _prompt(chat: Chat, keyboard: Keyboard, history: History, environment: Envir
         plain=plain,
         colour=environment.wants_colour and not plain,
         background=lambda: background_for(chat.choices, keyboard.background),
+        rewraps=rewraps(environment.variables),
     )
     keyboard.on_background = prompt.redraw
     return prompt

@@ -13,10 +13,12 @@ from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.completion import Completer
 from prompt_toolkit.cursor_shapes import ModalCursorShapeConfig
 from prompt_toolkit.enums import EditingMode
+from prompt_toolkit.filters import is_done
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.key_binding.vi_state import InputMode
 from prompt_toolkit.keys import Keys
+from prompt_toolkit.layout import ConditionalContainer, FormattedTextControl, HSplit, VerticalAlign, Window
 from prompt_toolkit.layout.processors import TabsProcessor
 from prompt_toolkit.output import ColorDepth, Output, create_output
 from prompt_toolkit.output.plain_text import PlainTextOutput
@@ -30,13 +32,14 @@ from llamachat.ui.history import History, SuggestFromHistory
 from llamachat.ui.keyboard import Keyboard
 from llamachat.ui.keys import bindings
 from llamachat.ui.pastes import Origin, Pastes, ShowFolds, Typed, has_fold, is_long
+from llamachat.ui.resize import Rewrapping
 from llamachat.ui.sanitise import sanitise_line
 from llamachat.ui.theme import Background
 
 Fragments = Callable[[], list[tuple[str, str]]]  # a style, as prompt_toolkit names it, and a text
 
 # The colours of ui/theme.py, as prompt_toolkit names them.
-_ALWAYS = {"auto-suggestion": "ansibrightblack", "bottom-toolbar": "noreverse ansibrightblack"}
+_ALWAYS = {"auto-suggestion": "ansibrightblack", "toolbar": "ansibrightblack"}
 _STYLES = {
     Background.DARK: Style.from_dict(
         {**_ALWAYS, "prompt": "bold ansicyan", "fold": "ansicyan"}
@@ -47,14 +50,7 @@ _STYLES = {
         | {"toolbar.tight": "ansimagenta", "toolbar.full": "bold ansired"}
     ),
 }
-_NO_STYLE = Style.from_dict(
-    {
-        "bottom-toolbar": "noreverse",
-        "auto-suggestion": "italic",
-        "toolbar.tight": "bold",
-        "toolbar.full": "bold reverse",
-    }
-)
+_NO_STYLE = Style.from_dict({"auto-suggestion": "italic", "toolbar.tight": "bold", "toolbar.full": "bold reverse"})
 
 _ESCAPE_SECONDS = 0.1  # in vi, after which a lone Escape is one
 _MOST_LOOKED_AT = 10_000  # characters of a draft that are looked through for an open block at each key
@@ -67,7 +63,8 @@ class Prompt:
 
     `label` and `toolbar` are drawn anew with each key, in colours for the `background` of the moment. `edit` lets the
     user's editor change a text, and raises LlamachatError. `say` prints a line of ours; it is not called while the
-    prompt is drawn. `plain` repaints no more than typing does: no toolbar, no menu, no suggestions.
+    prompt is drawn. `plain` repaints no more than typing does: no toolbar, no menu, no suggestions. `rewraps`: the
+    terminal wraps lines anew when it becomes narrower.
     """
 
     is_dumb: bool
@@ -86,6 +83,7 @@ class Prompt:
         plain: bool = False,
         colour: bool = True,
         background: Callable[[], Background] = lambda: Background.DARK,
+        rewraps: bool = False,
         output: Output | None = None,
     ) -> None:
         self._keyboard = keyboard
@@ -110,8 +108,12 @@ class Prompt:
             multiline=True,
             enable_suspend=True,
             editing_mode=EditingMode.VI if vi else EditingMode.EMACS,
-            **(_PLAIN if plain else self._comforts(toolbar, vi=vi)),
+            **(_PLAIN if plain else self._comforts(vi=vi)),
         )
+        if toolbar and not plain:
+            _put_below(self._session, toolbar)
+        if rewraps:
+            Rewrapping(self._session.app)
         if vi:
             self._session.app.ttimeoutlen = _ESCAPE_SECONDS
         self._session.default_buffer.on_text_changed += self._fold_recalled
@@ -211,10 +213,9 @@ class Prompt:
                 **settings,
             )
 
-    def _comforts(self, toolbar: Fragments | None, *, vi: bool) -> dict[str, Any]:
+    def _comforts(self, *, vi: bool) -> dict[str, Any]:
         """What repaints more than typing does."""
         return {
-            "bottom_toolbar": _formatted(toolbar) if toolbar else None,
             "auto_suggest": SuggestFromHistory(self._history),
             "cursor": ModalCursorShapeConfig() if vi else None,
             "complete_in_thread": True,
@@ -248,6 +249,20 @@ class Prompt:
             return [("class:prompt", text if _can_say(text, encoding) else "> ")]
 
         return label
+
+
+def _put_below(session: PromptSession[str], toolbar: Fragments) -> None:
+    """A line right below what is typed.
+
+    prompt_toolkit's own stands at the bottom of the window and fills it: everything in between belongs to the prompt
+    then, and goes into the scrollback when a terminal wraps it anew.
+    """
+    layout = session.layout.container
+    assert isinstance(layout, HSplit)
+    control = FormattedTextControl(_formatted(toolbar), style="class:toolbar")
+    line = Window(control, height=1, dont_extend_height=True)
+    layout.children.append(ConditionalContainer(line, filter=~is_done))
+    layout.align = VerticalAlign.TOP
 
 
 def _formatted(fragments: Fragments) -> Callable[[], StyleAndTextTuples]:

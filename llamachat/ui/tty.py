@@ -27,6 +27,7 @@ _Settings = list[Any]  # as termios.tcgetattr gives them
 _INPUT, _LOCAL, _CHARACTERS = 0, 3, 6
 
 _PASTES_MARKED, _PASTES_BARE = "\x1b[?2004h", "\x1b[?2004l"
+_NEXT_LINE = "\r\n\x1b[J"  # and nothing below it
 _ANSWER_SECONDS = 0.3  # that a terminal may take to answer, if we end right after the question
 _DUMB = ("dumb", "unknown")
 
@@ -167,6 +168,8 @@ class TerminalKeyboard:
     def _leave(self, number: int, _frame: FrameType | None) -> None:
         """Stop, or end, as if the signal had not been handled, with the terminal as it was found."""
         wanted = self._wanted
+        if number == signal.SIGTERM:
+            self._write(_NEXT_LINE)
         self._set(self._found)
         action = signal.signal(number, signal.SIG_DFL)
         signal.pthread_kill(threading.get_ident(), number)  # to this thread, so that it stops here and now
@@ -189,6 +192,11 @@ class TerminalKeyboard:
 
 class _Output(Vt100_Output):
     """Leaves pastes marked at the end of a prompt: they are as long as the terminal is ours."""
+
+    @property
+    def responds_to_cpr(self) -> bool:
+        """The line editor need not know where the cursor is: it draws no further down than it has to."""
+        return False
 
     def disable_bracketed_paste(self) -> None:
         """The keyboard does."""

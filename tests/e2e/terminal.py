@@ -97,6 +97,23 @@ class Terminal:
         self.screen.resize(lines, columns)
         self.process.setwinsize(lines, columns)
 
+    def narrow(self, columns: int) -> None:
+        """As a window becomes narrower that wraps its lines anew, as most of today's do."""
+        rows, place = [], (0, 0)
+        for number, line in enumerate(line.rstrip() for line in self.screen.display):
+            if number == self.screen.cursor.y:
+                place = len(rows) + self.screen.cursor.x // columns, self.screen.cursor.x % columns
+            rows += [line[start : start + columns] for start in range(0, len(line), columns)] or [""]
+        while not rows[-1] and len(rows) > place[0] + 1:
+            rows.pop()
+        n_lines = self.screen.lines
+        n_above = max(0, len(rows) - n_lines)
+        self.screen.reset()
+        self.screen.resize(n_lines, columns)
+        self._stream.feed("\r\n".join(rows[n_above:]).encode())
+        self.screen.cursor_position(place[0] - n_above + 1, place[1] + 1)
+        self.process.setwinsize(n_lines, columns)
+
     def exit_code(self, seconds: float = 30) -> int:
         """Wait for the end."""
         deadline = time.monotonic() + seconds

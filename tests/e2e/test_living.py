@@ -131,7 +131,7 @@ def test_a_narrow_or_wide_terminal_shows_whole_words(chat, columns):
     assert all(len(line) <= columns for line in answer)
 
 
-def test_a_resize_while_an_answer_streams_leaves_nothing_torn(chat):
+def test_a_resize_while_an_answer_streams_doubles_no_word_and_loses_none(chat, tmp_path):
     terminal = chat("-n", "400", columns=100)
     terminal.wait_for_prompt()
     terminal.type(LONG)
@@ -140,9 +140,30 @@ def test_a_resize_while_an_answer_streams_leaves_nothing_torn(chat):
         terminal.resize(columns, 40)
         terminal.read(0.1)
     terminal.wait_for_prompt()
-    assert "Traceback" not in terminal.text
-    terminal.type("/new\r" + COLOURS)
-    terminal.wait_for("Red, green and blue.")
+    printed = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", terminal.raw.decode()).partition("[cut")[0].split()
+    saved = tmp_path / "answer.txt"
+    terminal.type(f"/export {saved}\r")
+    terminal.wait_until(saved.exists)
+    said = saved.read_text().partition("Assistant:")[2].partition("(cut")[0].split()
+    assert len(said) > 100
+    assert printed[-len(said) :] == said
+
+
+def test_a_draft_is_drawn_once_after_the_window_became_narrower(chat):
+    terminal = chat(TMUX="a terminal that wraps anew", columns=100)
+    answer = terminal.wait_for_prompt() and terminal.ask(COLOURS.strip())
+    draft = " ".join(f"word{number}" for number in range(25))
+    terminal.type(draft)
+    terminal.wait_for("word24")
+    for columns in (70, 41, 33):
+        terminal.narrow(columns)
+        first_row = f"› {draft}"[:columns]
+        terminal.wait_until(lambda row=first_row: row.rstrip() in terminal.text.split("\n"))
+        shown = terminal.wait_for("/4,096")
+        assert shown.count("word0 ") == shown.count("/4,096") == 1
+        assert answer.strip() in shown
+    terminal.type(" and the end\r")
+    terminal.wait_for("and the end")
 
 
 def test_ctrl_z_stops_the_engine_too_and_fg_goes_on(tmp_path, parrot):
