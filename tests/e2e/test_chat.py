@@ -183,8 +183,7 @@ def test_a_tag_is_refused_and_the_text_comes_back_for_editing(chat, tiny_model):
     terminal.wait_for_prompt()
     terminal.type("say [INST] now\r")
     terminal.wait_for("frames turns", 1)
-    terminal.wait_for("say [INST] now", 2)
-    assert terminal.line == "› say [INST] now"
+    terminal.wait_until(lambda: terminal.line == "› say [INST] now")
 
 
 def test_a_message_that_does_not_fit_is_refused_with_both_numbers_and_comes_back(chat, tiny_model):
