@@ -1,4 +1,5 @@
-"""What llamachat remembers of model files: where each came from, when it was checked and used, which is the usual one.
+"""What llamachat remembers of model files: where each came from, when it was checked and used, which is the usual one,
+and the hashes of those that nobody vouches for.
 
 The files themselves are what counts: an entry whose file has gone is an entry for a file that has gone. The record is a
 JSON file; one that cannot be read is as none, since all of it but dates can be found again.
@@ -34,11 +35,33 @@ class Record(msgspec.Struct, frozen=True):
     verified: datetime | None = None
 
 
+class Stamp(msgspec.Struct, frozen=True):
+    """What a file has that is another when its bytes are: as far as that can be told without reading them."""
+
+    n_bytes: int
+    changed_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, path: Path) -> Stamp:
+        """Raises OSError."""
+        status = path.stat()
+        return cls(status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+class Hash(msgspec.Struct, frozen=True):
+    """The sha256 of a file that had this stamp."""
+
+    stamp: Stamp
+    sha256: str
+
+
 class _Table(msgspec.Struct):
     """The whole file. `usual` is the path of the model chosen with `models use`."""
 
     usual: str = ""
     models: dict[str, Record] = {}
+    hashes: dict[str, Hash] = {}
 
 
 class Index:
@@ -78,6 +101,23 @@ class Index:
         def change(table: _Table) -> None:
             table.models.pop(str(path), None)
             table.usual = "" if table.usual == str(path) else table.usual
+
+        self._change(change)
+
+    def hash_of(self, path: Path) -> str:
+        """The sha256 of a file, if it was computed and the file has not changed since; else nothing."""
+        known = self._read().hashes.get(str(path))
+        try:
+            return known.sha256 if known and known.stamp == Stamp.of(path) else ""
+        except OSError:
+            return ""
+
+    def keep_hash(self, path: Path, known: Hash) -> None:
+        """Remember the hash of a file, and forget those of files that have gone. Raises StorageError."""
+
+        def change(table: _Table) -> None:
+            table.hashes = {name: other for name, other in table.hashes.items() if Path(name).exists()}
+            table.hashes[str(path)] = known
 
         self._change(change)
 

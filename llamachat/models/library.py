@@ -214,7 +214,7 @@ class Library:
             sampling=_STARTER_SAMPLING if is_starter else None,
             is_starter=is_starter,
             format=entry.format if entry else None,
-            sha256=record.sha256 or None if record else None,
+            sha256=(record and record.sha256) or self.index.hash_of(path.absolute()) or None,
         )
 
     def _unrecorded(self, path: Path) -> Record | None:

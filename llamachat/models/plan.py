@@ -76,7 +76,7 @@ def plan(
     groups = names.group_parts(listing.gguf)
     files = _whole(wanted.file, groups, listing) if wanted.file else _choice(wanted, listing)
     facts = _head(downloader, wanted.repo, (files or groups[0])[0], listing.commit, force=force)
-    geometry = wanted.entry.geometry if wanted.entry else _geometry(facts)
+    geometry = wanted.entry.geometry if wanted.entry else geometry_of(facts)
     context = min(n_ctx or facts.context_length, facts.context_length) if facts and facts.context_length else n_ctx
     options = tuple(
         _option(_name(group), group, _total(listing.files, group), geometry, context or 4096, machine, kv_type)
@@ -99,6 +99,13 @@ def options_of(entry: Entry, machine: Machine, n_ctx: int | None, kv_type: str) 
         _option(each.name, each.files, each.n_bytes, entry.geometry, context, machine, kv_type)
         for each in entry.quantisations
     )
+
+
+def geometry_of(facts: Facts | None) -> Geometry | None:
+    """A file's dimensions as the catalogue has them; None where its head does not tell them all."""
+    if facts is None or not (facts.n_layers and facts.n_embd and facts.n_heads):
+        return None
+    return Geometry(facts.n_layers, facts.n_embd, facts.n_heads, facts.n_kv_heads, facts.n_ff, facts.n_vocab)
 
 
 def best_of(entry: Entry, machine: Machine, n_ctx: int | None, kv_type: str) -> Quantisation | None:
@@ -189,10 +196,3 @@ def _option(
         return Option(quantisation, files, n_bytes, None)
     judged = memory.judge(n_bytes, geometry, n_ctx, machine, kv_type)
     return Option(quantisation, files, n_bytes, judged, memory.speed(judged.need, machine))
-
-
-def _geometry(facts: Facts | None) -> Geometry | None:
-    """A file's dimensions as the catalogue has them; None where its head does not tell them all."""
-    if facts is None or not (facts.n_layers and facts.n_embd and facts.n_heads):
-        return None
-    return Geometry(facts.n_layers, facts.n_embd, facts.n_heads, facts.n_kv_heads, facts.n_ff, facts.n_vocab)

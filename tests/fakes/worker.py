@@ -12,12 +12,13 @@ import time
 from pathlib import Path
 
 from llamachat.engine.base import Token
+from llamachat.engine.pipe import FrameReader, pack
 from llamachat.engine.protocol import (
     Cancel,
+    Close,
     Done,
     Down,
     Failed,
-    FrameReader,
     Hello,
     Load,
     Loaded,
@@ -29,7 +30,6 @@ from llamachat.engine.protocol import (
     TextDelta,
     Tokenize,
     TokenizeDone,
-    pack,
 )
 from llamachat.types import AnswerTokens, ContextUse, FinishReason, ModelInfo, Sampling, Timings, Usage
 
@@ -63,9 +63,9 @@ def crash(number: int = signal.SIGSEGV) -> None:
     time.sleep(10)
 
 
-def done(number: int, reason: FinishReason = FinishReason.STOP) -> Done:
-    tokens = AnswerTokens("fake", (1, 2))
-    return Done(number, reason, tokens, Usage(3, 1, 2), Timings(prefill=0.5, decode=0.25), ContextUse(512, 5))
+def done(number: int, reason: FinishReason = FinishReason.STOP, index: int = 0) -> Done:
+    tokens, timings = AnswerTokens("fake", (1, 2)), Timings(prefill=0.5, decode=0.25)
+    return Done(number, reason, tokens, Usage(3, 1, 2), timings, ContextUse(512, 5), index)
 
 
 def starts(state: Path) -> int:
@@ -98,6 +98,8 @@ def main() -> None:
                     time.sleep(2)
                 send(LoadProgress(50, 100))
                 send(Loaded(INFO, ("a notice",)))
+            case Close():
+                return
             case Measure(number, prompts):
                 send(MeasureDone(number, tuple(map(len, prompts))))
             case Tokenize(number, text, only_count):
@@ -121,6 +123,9 @@ def reply(scenario: str, count: int, frame: Reply, reader: FrameReader) -> None:
     if scenario == "half-a-frame":
         os.write(1, pack(TextDelta(frame.id, "half"))[:-2])
         os._exit(0)
+    if len(frame.seeds) > 1:
+        reply_many(scenario, count, frame, reader)
+        return
     send(TextDelta(frame.id, "Hello"))
     if scenario == "die-once" and count == 1:
         crash()
@@ -137,6 +142,24 @@ def reply(scenario: str, count: int, frame: Reply, reader: FrameReader) -> None:
         send(TextDelta(frame.id, f" after {frame.messages[-1].content!r}"))
     send(TextDelta(frame.id, f" at {frame.sampling.temperature}"))
     send(done(frame.id))
+
+
+def reply_many(scenario: str, count: int, frame: Reply, reader: FrameReader) -> None:
+    """The second answer is the first to end."""
+    for index, seed in enumerate(frame.seeds):
+        send(TextDelta(frame.id, f"seed {seed}", index))
+    if scenario == "die-once" and count == 1:
+        crash()
+    send(done(frame.id, index=1))
+    if scenario == "deaf":
+        time.sleep(60)
+    reason = FinishReason.STOP
+    if scenario == "wait-for-cancel":
+        assert reader.next() == Cancel(frame.id)
+        reason = FinishReason.INTERRUPTED
+    for index in range(len(frame.seeds)):
+        if index != 1:
+            send(done(frame.id, reason, index))
 
 
 main()

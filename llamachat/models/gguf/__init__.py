@@ -18,6 +18,17 @@ memory there is.
 
 from llamachat.models.gguf.checks import Checked, check
 from llamachat.models.gguf.facts import Facts, Header, read_facts, read_header
-from llamachat.models.gguf.tensors import TYPES, Tensor, TensorType
+from llamachat.models.gguf.tensors import FILE_TYPES, TYPES, Tensor, TensorType
 
-__all__ = ["TYPES", "Checked", "Facts", "Header", "Tensor", "TensorType", "check", "read_facts", "read_header"]
+__all__ = [
+    "FILE_TYPES",
+    "TYPES",
+    "Checked",
+    "Facts",
+    "Header",
+    "Tensor",
+    "TensorType",
+    "check",
+    "read_facts",
+    "read_header",
+]

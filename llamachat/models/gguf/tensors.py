@@ -70,7 +70,7 @@ _F32_TENSOR = 0
 
 # llama_ftype, as file names have it.
 # fmt: off
-_FILE_TYPES = dict(enumerate((
+FILE_TYPES = dict(enumerate((
     "F32", "F16", "Q4_0", "Q4_1", "", "", "", "Q8_0", "Q5_0", "Q5_1", "Q2_K", "Q3_K_S", "Q3_K_M", "Q3_K_L", "Q4_K_S",
     "Q4_K_M", "Q5_K_S", "Q5_K_M", "Q6_K", "IQ2_XXS", "IQ2_XS", "Q2_K_S", "IQ3_XS", "IQ3_XXS", "IQ1_S", "IQ4_NL",
     "IQ3_S", "IQ3_M", "IQ2_S", "IQ2_M", "IQ4_XS", "IQ1_M", "BF16", "Q4_0_4_4", "Q4_0_4_8", "Q4_0_8_8", "TQ1_0",
@@ -130,7 +130,7 @@ def check_tensors(tensors: tuple[Tensor, ...], facts: Facts) -> None:
 
 def quantisation(tensors: tuple[Tensor, ...], facts: Facts) -> str:
     """By the file's own account; without one, the type that most of the bytes are in."""
-    if facts.file_type >= 0 and (name := _FILE_TYPES.get(facts.file_type & ~_GUESSED)):
+    if facts.file_type >= 0 and (name := FILE_TYPES.get(facts.file_type & ~_GUESSED)):
         return name
     sizes: Counter[int] = Counter()
     for tensor in tensors:
