@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+MOST_CANDIDATES = 9  # answers to one question at a time: one key picks
+
 
 class Role(StrEnum):
     """Who speaks."""
@@ -109,12 +111,22 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True)
+class Drafted:
+    """Tokens of an answer that were guessed, and those of them that were right."""
+
+    proposed: int = 0
+    accepted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class LoadOptions:
     """Which model to load and how. None means: what suits the model and the machine.
 
     `gpu_layers` counts the layers to put on a GPU, -1 all of them. `kv_type` is the type of the KV cache,
     `f16` or `q8_0`. `sha256` is the file's, where it is known. `format` overrides the chat format. `sampling` is the
-    catalogue's advice for this model. The four switches at the end are what a crash turns off (engine/ladder.py).
+    catalogue's advice for this model. `draft` is the file of a smaller model that guesses for it. The four switches
+    are what a crash turns off (engine/ladder.py). `cache_folder` is where blocks of the KV cache are kept on the disk,
+    up to `cache_bytes`; none without a folder or with 0.
     """
 
     path: str
@@ -127,10 +139,13 @@ class LoadOptions:
     kv_type: str = "f16"
     format: str | None = None
     sampling: Sampling | None = None
+    draft: str | None = None
     use_amx: bool = True
     use_extra_buffers: bool = True
     use_flash_attention: bool = True
     use_gpu: bool = True
+    cache_folder: str | None = None
+    cache_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +154,8 @@ class ModelInfo:
 
     `format` is the chat format in use, `vocabulary` the fingerprint of the vocabulary, `n_ctx` the
     context in tokens (`n_ctx_train` what the model was trained on), `sampling` the model's own
-    defaults, `build` the llama.cpp build, `devices` what the layers run on.
+    defaults, `build` the llama.cpp build, `devices` what the layers run on. `opens_thought`: prompts end behind the
+    `<think>` of an answer, which begins inside.
     """
 
     name: str
@@ -161,3 +177,4 @@ class ModelInfo:
     kv_bytes: int = 0
     load_seconds: float = 0.0
     sha256: str | None = None
+    opens_thought: bool = False

@@ -18,7 +18,7 @@ from llamachat.llama.lib import GGML_TYPES, AbortFlag, C, Device, Log, devices
 from llamachat.llama.rope import Rope
 from llamachat.llama.session import N_SEQUENCES, Session
 from llamachat.llama.vocabulary import Vocabulary
-from llamachat.types import LoadOptions, Sampling
+from llamachat.types import MOST_CANDIDATES, LoadOptions, Sampling
 
 _FLASH_AUTO, _FLASH_OFF, _FLASH_ON = -1, 0, 1
 _CHUNK = 512  # tokens a batch: what llama.cpp's matrix kernels are tuned for
@@ -153,8 +153,11 @@ class Model:
         pays = self.n_gpu_layers > 0 or machine.flash_attention_pays()
         return self.options.kv_type != "f16" or (pays and self.options.use_flash_attention)
 
-    def context_size(self) -> int:
-        """The context in tokens: asked for, or what the model was trained on, or what memory allows."""
+    def context_size(self, beside: Model | None = None) -> int:
+        """The context in tokens: asked for, or what the model was trained on, or what memory allows.
+
+        `beside` is another model with a context of the same size.
+        """
         if self.options.n_ctx:
             return self.options.n_ctx
         on_cpu = 1 - self.n_gpu_layers / (self.n_layers + 1)
@@ -163,7 +166,19 @@ class Model:
         else:
             available, share = machine.available_memory(), on_cpu
         kv_bytes, weight_bytes = int(self.kv_bytes_per_token * share), int(self.size_bytes * share)
+        if beside:
+            kv_bytes, weight_bytes = kv_bytes + beside.kv_bytes_per_token, weight_bytes + beside.size_bytes
         return machine.fit_context(self.n_ctx_train, kv_bytes, weight_bytes, available)
+
+    @property
+    def can_forget(self) -> bool:
+        """Whether its context can go back to an earlier token: a recurrent model has one state, after the last."""
+        return not (C.llama_model_is_recurrent(self.handle) or C.llama_model_is_hybrid(self.handle))
+
+    @property
+    def _n_branches(self) -> int:
+        """Answers that can grow side by side. A recurrent model has a state of many megabytes for each: there, none."""
+        return MOST_CANDIDATES if self.can_forget else 0
 
     def session(self, n_ctx: int, abort: AbortFlag) -> Session:
         """A context of `n_ctx` tokens and its KV cache. Raises ModelError when memory does not allow it.
@@ -183,14 +198,14 @@ class Model:
         params.n_threads = params.n_threads_batch = self.n_threads
         self.rope.prepare(params, n_ctx)
         params.type_k = params.type_v = GGML_TYPES[self.options.kv_type]
-        params.n_seq_max, params.kv_unified = N_SEQUENCES, True
+        params.n_seq_max, params.kv_unified = N_SEQUENCES + self._n_branches, True
         params.flash_attn_type = _FLASH_ON if self.uses_flash_attention else _FLASH_OFF
         params.abort_callback, params.abort_callback_data = abort.callback, abort.data
         context = C.llama_init_from_model(self.handle, params)
         if not context:
             raise too_much
         can_shift = self.rope.can_move_keys(context, self.options.kv_type)
-        return Session(context, self.chunk, abort, limit=n_ctx, can_shift=can_shift)
+        return Session(context, self.chunk, abort, limit=n_ctx, can_shift=can_shift, n_branches=self._n_branches)
 
 
 def check_file(path: Path) -> None:

@@ -46,9 +46,9 @@ class Sampler:
             for token in tokens[-self._look_back :]:
                 C.llama_sampler_accept(self.chain, token)
 
-    def sample(self, context: Any) -> int:
-        """Choose a token by the context's last logits, and accept it into the chain."""
-        return int(C.llama_sampler_sample(self.chain, context, -1))
+    def sample(self, context: Any, row: int = -1) -> int:
+        """Choose a token by one row of the context's logits, the last, and accept it into the chain."""
+        return int(C.llama_sampler_sample(self.chain, context, row))
 
 
 def _look_back(sampling: Sampling) -> int:

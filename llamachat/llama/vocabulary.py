@@ -27,7 +27,8 @@ class Vocabulary:
         self.bos: int = C.llama_vocab_bos(handle)
         self.eos: int = C.llama_vocab_eos(handle)
         self.adds_bos: bool = C.llama_vocab_get_add_bos(handle)
-        self.is_sentencepiece: bool = C.llama_vocab_type(handle) == _SPM
+        self.kind: int = C.llama_vocab_type(handle)
+        self.is_sentencepiece = self.kind == _SPM
         self._pieces: dict[int, bytes] = {}
         self._ends: dict[int, bool] = {}
         self._controls: dict[str, int] | None = None

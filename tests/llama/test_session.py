@@ -15,10 +15,10 @@ TEXT = [3 + (7 * i * i + 11 * i) % 500 for i in range(200)]
 TOKENS = st.lists(st.integers(3, 500), min_size=1, max_size=60)
 
 
-def logits(session: Session) -> np.ndarray:
-    """The logits of the last token evaluated."""
+def logits(session: Session, row: int = -1) -> np.ndarray:
+    """One row of logits, that of the last token evaluated."""
     n_vocab = C.llama_vocab_n_tokens(C.llama_model_get_vocab(C.llama_get_model(session.context)))
-    return np.ctypeslib.as_array(C.llama_get_logits_ith(session.context, -1), (n_vocab,)).copy()
+    return np.ctypeslib.as_array(C.llama_get_logits_ith(session.context, row), (n_vocab,)).copy()
 
 
 def position(session: Session) -> int:
