@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ from pathlib import Path
 from llamachat.errors import StorageError, UsageError
 
 _LOCK_SECONDS = 10.0
+_UNWRITABLE = (errno.EROFS, errno.ENOSPC, errno.EACCES, errno.EPERM, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class Paths:
     state: Path  # input history, what was learned of this machine, logs
     config: Path  # what the user wrote: the configuration file, presets
     data: Path  # model files that cannot lie in the Hub's cache
+    cache: Path  # what can be made again
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Paths:
@@ -29,13 +32,14 @@ class Paths:
                 root = Path(home).expanduser().absolute()
             except RuntimeError as error:
                 raise StorageError(f"LLAMACHAT_HOME={home} names no user's folder.", "Set it to a folder.") from error
-            return cls(root / "state", root / "config", root / "data")
+            return cls(root / "state", root / "config", root / "data", root / "cache")
         import platformdirs  # noqa: PLC0415  30 ms that LLAMACHAT_HOME saves
 
         return cls(
             Path(platformdirs.user_state_dir("llamachat", appauthor=False)),
             Path(platformdirs.user_config_dir("llamachat", appauthor=False)),
             Path(platformdirs.user_data_dir("llamachat", appauthor=False)),
+            Path(platformdirs.user_cache_dir("llamachat", appauthor=False)),
         )
 
     @property
@@ -83,6 +87,11 @@ class Paths:
         return self.data / "models"
 
     @property
+    def blocks(self) -> Path:
+        """What prompts have evaluated to (cache.py)."""
+        return self.cache / "kv"
+
+    @property
     def engine_log(self) -> Path:
         return self.state / "engine.log"
 
@@ -92,8 +101,16 @@ class Paths:
         return self.state / "llamachat.log"
 
     def make(self) -> None:
-        """Create the directory of what we write unasked. Raises StorageError."""
-        make_private_folder(self.state)
+        """Create the directory of what we write unasked. Raises StorageError for a place where there can be none.
+
+        A disk that cannot be written is told by what has to write: a chat has not.
+        """
+        try:
+            make_private_folder(self.state)
+        except StorageError as error:
+            if isinstance(error.__cause__, OSError) and error.__cause__.errno in _UNWRITABLE:
+                return
+            raise
 
 
 def make_private_folder(path: Path) -> None:
@@ -134,8 +151,21 @@ def read_text(path: Path, hint: str) -> str:
         raise StorageError(f"{path} cannot be read: {error.strerror}.", "Check its permissions.") from error
 
 
+def is_replaceable(path: Path) -> bool:
+    """Whether another file may take its place: not that of a pipe or a device, nor of what a process has open."""
+    folder = Path(os.path.realpath(path.parent))
+    is_special = folder in (Path("/dev"), Path("/dev/fd")) or folder.parts[1:2] == ("proc",)
+    return (path.is_file() or not path.exists()) and not is_special
+
+
 def replace_file(path: Path, content: str | bytes) -> None:
-    """Give the file this content, whole or not at all, readable by its owner alone. Raises StorageError."""
+    """Give the file this content, whole or not at all, readable by its owner alone. Raises StorageError.
+
+    What is no file is written into.
+    """
+    if not is_replaceable(path):
+        _write_into(path, content.encode() if isinstance(content, str) else content)
+        return
     make_private_folder(path.parent)
     target = Path(os.path.realpath(path))  # a link to a file that is kept elsewhere stays one
     draft = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}")
@@ -152,6 +182,17 @@ def replace_file(path: Path, content: str | bytes) -> None:
             raise
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror}.", "Check its folder.") from error
+
+
+def _write_into(path: Path, data: bytes) -> None:
+    """Raises StorageError."""
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND), "wb") as file:
+            file.write(data)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror}.", "Name a file.") from error
 
 
 @contextmanager

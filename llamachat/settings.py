@@ -21,6 +21,8 @@ _LARGEST = 2**31 - 1  # what llama.cpp can count to
 _LARGEST_SEED = 2**32 - 2  # llama.cpp takes the next one for "choose one"
 _LONGEST_SHOWN = 60  # characters of a wrong value
 _DIGITS = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+_UNITS = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
+_SIZE = re.compile(r"(?P<number>\d{1,9}(?:\.\d{1,9})?) *(?P<unit>[MGT]B)|0(?P<none>)", re.ASCII | re.IGNORECASE)
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
@@ -33,6 +35,7 @@ class Kind(Enum):
     SWITCH = "true or false"
     TEXTS = "a list of texts"
     LAYERS = "auto, all or a number of layers"
+    SIZE = "a size such as 4 GB, or 0"
 
 
 class Group(StrEnum):
@@ -96,6 +99,7 @@ class Setting:
             Kind.TEXT: "TEXT",
             Kind.TEXTS: "TEXT",
             Kind.LAYERS: "auto|all|N",
+            Kind.SIZE: "SIZE",
         }
         return "|".join(self.choices) or kinds.get(self.kind, "")
 
@@ -125,6 +129,8 @@ class Setting:
                 checked = str(value)
             case (Kind.TEXTS, str() | list() | tuple()):
                 checked = _texts(value)
+            case (Kind.SIZE, str() | int()) if not isinstance(value, bool):
+                checked = str(value) if _SIZE.fullmatch(str(value)) else None
             case (Kind.TEXT, str()):
                 checked = value if not self.choices or value in self.choices else None
             case (Kind.SWITCH, bool()):
@@ -173,6 +179,13 @@ def show(value: Value | None) -> str:
         case tuple():
             return " ".join(map(repr, value))
     return str(value)
+
+
+def n_bytes(size: str) -> int:
+    """The bytes of a size that was checked."""
+    match = _SIZE.fullmatch(size)
+    assert match is not None
+    return int(float(match["number"]) * _UNITS[match["unit"].upper()]) if match["unit"] else 0
 
 
 def _texts(value: str | Sequence[object]) -> Value | None:
@@ -224,16 +237,24 @@ SETTINGS = (
             otherwise="what suits the model", flags=("--format",), choices=("llama2", "template", "plain")),
     Setting("ctx_size", Kind.WHOLE, Group.MODEL, "The context in tokens.",
             otherwise="what the model was trained on", flags=("--ctx-size",), lowest=1),
-    Setting("overflow", Kind.TEXT, Group.MODEL, "When the context is full: drop the oldest turns from it, or refuse.",
-            default="drop", flags=("--overflow",), choices=("drop", "refuse"), in_preset=True),
+    Setting("overflow", Kind.TEXT, Group.MODEL, "When the context is full: drop the oldest turns, summarise or refuse.",
+            default="drop", flags=("--overflow",), choices=("drop", "summarise", "refuse"), in_preset=True),
     Setting("context_shift", Kind.SWITCH, Group.MODEL, "When turns leave, move the KV cache; false: exact, and slower.",
             default=True, flags=("--context-shift/--no-context-shift",)),
+    Setting("prefill.typing", Kind.SWITCH, Group.MODEL, "Read what is typed while it is typed; false saves a battery.",
+            default=True),
     Setting("threads", Kind.WHOLE, Group.MODEL, "CPU threads.",
             otherwise="one for each fast core", flags=("--threads",), lowest=1, highest=512),
     Setting("gpu_layers", Kind.LAYERS, Group.MODEL, "Layers to run on a GPU.",
             default="auto", flags=("--gpu-layers",)),
     Setting("kv_type", Kind.TEXT, Group.MODEL, "The KV cache's type; q8_0 halves its memory.",
             default="f16", flags=("--kv-type",), choices=("f16", "q8_0")),
+    Setting("cache", Kind.SIZE, Group.MODEL, "The disk's share for what was read: later chats start at once. 0: none.",
+            default="4 GB"),
+    Setting("speculate", Kind.SWITCH, Group.MODEL, "Guess tokens and check several at once, where that is quicker.",
+            default=True, flags=("--speculate/--no-speculate",)),
+    Setting("draft", Kind.TEXT, Group.MODEL, "A smaller model with the same vocabulary, to guess tokens.",
+            default="none", flags=("--draft",)),
     _sampler("temperature", Kind.NUMBER, "0 always takes the likeliest token.", 0, 100, "-t", "--temperature"),
     _sampler("top_p", Kind.NUMBER, "Keep the likeliest tokens of this total probability.", 0, 1, "--top-p"),
     _sampler("top_k", Kind.WHOLE, "Keep this many of the likeliest; 0 keeps all.", 0, _LARGEST, "--top-k"),

@@ -104,3 +104,20 @@ def test_the_defaults_are_values_that_the_settings_take():
 
 def test_the_page_of_the_docs_is_made_from_the_table():
     assert PAGE.read_text(encoding="utf-8") == page(), "run: python -m docs.settings"
+
+
+@pytest.mark.parametrize(
+    ("text", "n_bytes"), [("4 GB", 4 * 10**9), ("500mb", 5 * 10**8), ("1.5 TB", 15 * 10**11), ("0", 0), ("0 MB", 0)]
+)
+def test_a_size_is_a_number_and_a_unit_or_nothing(text, n_bytes):
+    assert settings.n_bytes(str(settings.find("cache").parse(text, "cache"))) == n_bytes
+
+
+@pytest.mark.parametrize("value", ["4", 4, "GB", "-1 GB", "4 GiB", "1e9 GB", True, 0.5, ""])
+def test_what_is_no_size_is_refused_in_words(value):
+    with pytest.raises(UsageError, match="cache takes a size such as 4 GB, or 0, not"):
+        settings.find("cache").check(value, "cache")
+
+
+def test_a_cache_of_nothing_is_a_number_in_the_file():
+    assert settings.find("cache").check(0, "cache") == "0"
