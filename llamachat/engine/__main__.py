@@ -19,7 +19,7 @@ _SWITCH_SECONDS = 0.0005  # Python's own 5 ms would delay a token whenever the o
 
 
 def main() -> None:
-    """Serve requests until the pipe ends. Ctrl-C is llamachat's to handle."""
+    """Serve requests until a Close or the end of the pipe. Ctrl-C is llamachat's to handle."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.setswitchinterval(_SWITCH_SECONDS)
     channel = _take_over_streams(sys.argv[1])
@@ -33,6 +33,7 @@ def main() -> None:
     jobs = Jobs(worker.abort)
     threading.Thread(target=channel.listen, args=(jobs.receive,), daemon=True).start()
     worker.run(jobs)
+    os._exit(0)  # what native code would do at an orderly end, nobody waits for
 
 
 def _take_over_streams(log: str) -> Channel:

@@ -11,17 +11,25 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from llamachat.errors import LlamachatError
-from llamachat.types import AnswerTokens, ContextUse, FinishReason, Message, ModelInfo, Timings, Usage
+from llamachat.types import AnswerTokens, ContextUse, Drafted, FinishReason, Message, ModelInfo, Timings, Usage
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One answer wanted. What is None or left out is the model's own default.
+    """An answer wanted, or `n` of them. What is None or left out is the model's own default.
 
     `sampling` overrides fields of the model's `Sampling`. With a `seed` the answer is reproducible:
     the prompt is evaluated on a fixed grid of batches, whatever is in the cache. `open_answer` says that
     the last message is the assistant's, unfinished, to be taken up where it breaks off. `shift` says that turns have
     just left the messages, and that without a seed the KV cache of the others may be moved instead of made anew.
+
+    Of several answers each has a seed of its own: the one given, and those after it. They are decoded in one batch, so
+    they repeat as a series, with the same seed and the same `n`; alone, or among others, an answer may differ.
+
+    `unfinished`: the last message may go on; only for `prefill`, which evaluates what will stay whatever follows.
+
+    `speculate`: without a seed, and of one answer, tokens may be guessed and checked in batches.
+    `owner` is the session on whose behalf what the request evaluates to may be kept on the disk; None: it is not.
     """
 
     messages: tuple[Message, ...]
@@ -32,6 +40,10 @@ class Request:
     open_answer: bool = False
     raw_tags: bool = False
     shift: bool = False
+    n: int = 1
+    unfinished: bool = False
+    owner: str | None = None
+    speculate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +64,10 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """More of the answer."""
+    """More of the answer, or of one of several."""
 
     text: str
+    index: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +79,10 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The answer's end. `tokens` is None where the text is not exactly what was generated."""
+    """The end of an answer, or of one of several.
+
+    `tokens` is None where its text is not exactly what was generated, `draft` where nothing could be guessed.
+    """
 
     reason: FinishReason
     seed: int
@@ -74,6 +90,8 @@ class Finished:
     usage: Usage
     timings: Timings
     context: ContextUse
+    index: int = 0
+    draft: Drafted | None = None
 
 
 Event = Loading | Reading | Delta | Notice | Finished
@@ -144,7 +162,7 @@ class Engine(Protocol):
         ...
 
     def reply(self, request: Request) -> Iterator[Event]:
-        """Events up to and including Finished. The engine's errors are raised: see errors.py.
+        """Events up to and including Finished, that of each answer. The engine's errors are raised: see errors.py.
 
         After an error the engine is ready for the next request, or restarts for it.
         """

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
-from llamachat.engine.protocol import Cancel, Down, Frame, FrameError, FrameReader, Prefill, pack
+from llamachat.engine.pipe import FrameError, FrameReader, pack
+from llamachat.engine.protocol import Cancel, Close, Down, Frame, Prefill, Reply
 
 _PROTOCOL_EXIT = 70  # EX_SOFTWARE
 
@@ -63,16 +64,24 @@ class Jobs:
         self._cancelled: set[int] = set()
 
     def receive(self, frame: Frame) -> None:
-        """Queue a request, or abort the running one: by a Cancel, or when it only prefills ahead of this."""
+        """Queue a request, or abort the running one: by a Cancel, a Close, or when it only prefills ahead of this.
+
+        A prefill that evaluates a part of what is wanted now is not aborted in the middle of a batch: it ends after it.
+        """
         with self._lock:
             if isinstance(frame, Cancel):
                 self._cancelled.add(frame.id)
-                if frame.id == self._id(self._current):
+                if frame.id == self._id(self._current) or isinstance(self._current, Prefill):
                     self._abort.raise_()
                 return
             self._queue.put(frame)
-            if isinstance(self._current, Prefill):
+            if isinstance(frame, Close) or (isinstance(self._current, Prefill) and not _goes_on(self._current, frame)):
                 self._abort.raise_()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there is a next request already."""
+        return not self._queue.empty()
 
     def next(self) -> Frame:
         """The next request. The abort flag is up already if it was cancelled or overtaken while it waited."""
@@ -91,3 +100,8 @@ class Jobs:
     @staticmethod
     def _id(frame: Frame | None) -> int | None:
         return getattr(frame, "id", None)
+
+
+def _goes_on(prefill: Prefill, frame: Frame) -> bool:
+    """Whether a request wants what is being evaluated."""
+    return isinstance(frame, Prefill | Reply) and prefill.is_begin_of(frame.messages)

@@ -38,7 +38,7 @@ class Rung(IntEnum):
     NO_GPU = 4
 
 
-_COSTS = {
+COSTS = {
     Rung.NO_AMX: "without AMX: prompts are read up to 4 times slower",
     Rung.NO_EXTRA_BUFFERS: "without repacked weights: answers come up to 1.6 times slower",
     Rung.NO_FLASH_ATTENTION: "without flash attention: long conversations are slower and take more memory",
@@ -84,7 +84,7 @@ def next_rung(rung: Rung, hello: Hello) -> Rung | None:
 def notice(rung: Rung) -> str:
     """The one line that says what happened, what it costs and what mends it."""
     return (
-        f"This build of llama.cpp crashes on this machine and now runs {_COSTS[rung]}. "
+        f"This build of llama.cpp crashes on this machine and now runs {COSTS[rung]}. "
         f"To build it anew: {sys.executable} -m llamachat.build"
     )
 
@@ -111,6 +111,12 @@ class Ladder:
             temporary.write_bytes(msgspec.json.encode(known))
             temporary.replace(self.path)
 
+    def remembered(self) -> dict[str, Rung]:
+        """The rungs of this build and processor that switch something off, by family."""
+        begin = self._key("")
+        known = {key.removeprefix(begin): rung for key, rung in self._read().items() if key.startswith(begin)}
+        return {family: Rung(rung) for family, rung in known.items() if rung in set(Rung) and rung}
+
     def _read(self) -> dict[str, int]:
         try:
             return msgspec.json.decode(self.path.read_bytes(), type=dict[str, int])
@@ -122,15 +128,20 @@ class Ladder:
         return f"{_library_print()} | {_cpu_name()} | {family}"
 
 
-def _library_print() -> str:
-    """Identifies the installed build of llama.cpp by its files, without loading them."""
+def library_files() -> list[Path]:
+    """The files of the installed build of llama.cpp, which are not loaded; none where it is not installed."""
     folder = os.environ.get("LLAMA_CPP_LIB_PATH")
     if not folder:
         spec = importlib.util.find_spec("llama_cpp")
         places = spec.submodule_search_locations if spec else None
         folder = str(Path(next(iter(places))) / "lib") if places else ""
+    return sorted(Path(folder).glob("*")) if folder else []
+
+
+def _library_print() -> str:
+    """Identifies the installed build of llama.cpp by its files, without loading them."""
     digest = hashlib.blake2b(digest_size=8)
-    for file in sorted(Path(folder).glob("*")):
+    for file in library_files():
         status = file.stat()
         digest.update(f"{file.name} {status.st_size} {status.st_mtime_ns}\n".encode())
     return digest.hexdigest()

@@ -18,12 +18,16 @@ _LOG_BYTES = 1 << 20
 
 
 def launch(log: Path, command: Sequence[str] = WORKER) -> subprocess.Popen[bytes]:
-    """A child with pipes for frames, its stderr in `log`, whose path is added to `command`. It waits for a Load."""
+    """A child with pipes for frames, its stderr in `log`, whose path is added to `command`. It waits for a Load.
+
+    Where the log cannot be written, what native code says is lost; a chat is not.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
     environment["GGML_NO_BACKTRACE"] = "1"  # it would start a debugger, which prints for seconds
-    with _open_log(log) as stderr:
+    place, stderr = _open_log(log)
+    with stderr:
         return subprocess.Popen(
-            [*command, str(log)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, env=environment
+            [*command, place], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, env=environment
         )
 
 
@@ -37,9 +41,11 @@ def discard(child: subprocess.Popen[bytes]) -> None:
                 pipe.close()
 
 
-def _open_log(path: Path) -> IO[bytes]:
-    """The log, for appending, readable by its owner alone; begun anew when it has grown large."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    too_large = path.exists() and path.stat().st_size > _LOG_BYTES
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | (os.O_TRUNC if too_large else 0)
-    return os.fdopen(os.open(path, flags, 0o600), "ab")
+def _open_log(path: Path) -> tuple[str, IO[bytes]]:
+    """The log, or else nowhere; for appending, readable by its owner alone, begun anew when it has grown large."""
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        too_large = path.exists() and path.stat().st_size > _LOG_BYTES
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | (os.O_TRUNC if too_large else 0)
+        return str(path), os.fdopen(os.open(path, flags, 0o600), "ab")
+    return os.devnull, Path(os.devnull).open("ab")

@@ -45,6 +45,7 @@ from llamachat.engine.supervisor import Died, Item, Recipe, Supervisor
 from llamachat.errors import Interrupted, LlamachatError
 from llamachat.types import ContextUse, FinishReason, LoadOptions, Message, ModelInfo, Sampling, Timings, Usage
 
+_N_SEEDS = 0xFFFFFFFF  # 32 bits, but for the value that llama.cpp takes for "choose one"
 _MOST_COUNTS = 100_000  # prompts whose sizes are remembered
 _PATIENCE = 2.0  # seconds for a cancelled request to end before the engine is killed
 _POLL = 0.2 if sys.platform == "win32" else None  # a wait without a limit is deaf to Ctrl-C on Windows
@@ -57,6 +58,26 @@ class _Interrupt:
 
 _MakeFrame = Callable[[ModelInfo], Frame | None]
 _AnswerT = TypeVar("_AnswerT", RenderDone, MeasureDone, TokenizeDone)
+
+
+class _UnderWay:
+    """A request that was sent: which of its answers have not ended."""
+
+    def __init__(self, number: int, n_answers: int) -> None:
+        self._number = number
+        self._open = set(range(n_answers))
+
+    def is_over_with(self, frame: Frame) -> bool:
+        """Whether this is the last frame for the request."""
+        if isinstance(frame, Done):
+            self._open.discard(frame.index)
+            return not self._open
+        return isinstance(frame, RenderDone | MeasureDone | TokenizeDone)
+
+    def interrupted(self) -> Iterator[Done]:
+        """The ends of those answers whose engine was killed."""
+        for index in sorted(self._open):
+            yield Done(self._number, FinishReason.INTERRUPTED, None, Usage(), Timings(), ContextUse(0, 0), index)
 
 
 class EngineProcess:
@@ -84,6 +105,8 @@ class EngineProcess:
         self._ids = itertools.count(1)
         self._supervisor: Supervisor | None = None
         self._counts: dict[tuple[Message, ...], int] = {}
+        self._sha256: str | None = None
+        self.is_busy = False  # it is asked for an answer
 
     @property
     def name(self) -> str:
@@ -95,7 +118,8 @@ class EngineProcess:
 
     @property
     def info(self) -> ModelInfo | None:
-        return self._supervisor.info if self._supervisor else None
+        info = self._supervisor.info if self._supervisor else None
+        return replace(info, sha256=self._sha256) if info and self._sha256 else info
 
     @property
     def failure(self) -> LlamachatError | None:
@@ -114,19 +138,23 @@ class EngineProcess:
         self._running()
 
     def reply(self, request: Request) -> Iterator[Event]:
-        number, seed = next(self._ids), _seed(request)
-        for item in self._converse(number, lambda info: _reply_frame(number, request, seed, info)):
-            match item:
-                case LoadProgress():
-                    yield Loading(item.done, item.total)
-                case PrefillProgress():
-                    yield Reading(item.done, item.total)
-                case TextDelta():
-                    yield Delta(item.text)
-                case Notice():
-                    yield item
-                case Done():
-                    yield self._finished(item, seed)
+        number, seeds = next(self._ids), _seeds(request)
+        self.is_busy = True
+        try:
+            for item in self._converse(number, lambda info: _reply_frame(number, request, seeds, info), len(seeds)):
+                match item:
+                    case LoadProgress():
+                        yield Loading(item.done, item.total)
+                    case PrefillProgress():
+                        yield Reading(item.done, item.total)
+                    case TextDelta():
+                        yield Delta(item.text, item.index)
+                    case Notice():
+                        yield item
+                    case Done():
+                        yield self._finished(item, seeds[item.index])
+        finally:
+            self.is_busy = False
 
     def render(self, request: Request) -> Rendered:
         frame = Render(next(self._ids), request.messages, request.open_answer, request.raw_tags)
@@ -150,7 +178,12 @@ class EngineProcess:
     def prefill(self, request: Request) -> None:
         if self._supervisor and self._supervisor.info:
             exact = request.seed is not None
-            self._supervisor.send(Prefill(next(self._ids), request.messages, exact, request.shift))
+            frame = Prefill(next(self._ids), request.messages, exact, request.shift, request.unfinished)
+            self._supervisor.send(frame)
+
+    def identify(self, sha256: str) -> None:
+        """The hash of the model's file has become known. Callable from any thread."""
+        self._sha256 = sha256
 
     def interrupt(self) -> None:
         self._items.put(_Interrupt())  # SimpleQueue.put may be called from a signal handler
@@ -169,9 +202,16 @@ class EngineProcess:
 
     def _ask(self, frame: Render | Measure | Tokenize, answer: type[_AnswerT]) -> _AnswerT:
         """Send a request that one frame answers. Raises Interrupted after Ctrl-C, and what `_converse` does."""
-        for item in self._converse(frame.id, lambda _: frame):
-            if isinstance(item, answer):
-                return item
+        notices = []
+        try:
+            for item in self._converse(frame.id, lambda _: frame):
+                if isinstance(item, answer):
+                    return item
+                if isinstance(item, Notice):
+                    notices.append(item)
+        finally:
+            for notice in notices:
+                self._items.put(notice)  # for the next that can show it
         raise Interrupted("interrupted before the engine had answered.")
 
     def _running(self) -> Supervisor:
@@ -188,8 +228,8 @@ class EngineProcess:
         if self.on_change:
             self.on_change()
 
-    def _converse(self, number: int, make: _MakeFrame) -> Iterator[Item]:
-        """Send the request once the model is loaded; the items for it, up to and including the last.
+    def _converse(self, number: int, make: _MakeFrame, n_answers: int = 1) -> Iterator[Item]:
+        """Send the request once the model is loaded; the items for it, up to and including the last, or each answer's.
 
         Where `make` gives None, only the loading is waited for. A child that dies before it has said anything
         is followed by another, which gets the same request, once. Raises what Failed says, EngineDied, and
@@ -199,6 +239,7 @@ class EngineProcess:
         yield from self._pending_notices()
         sent = said = retried = killed = False
         deadline: float | None = None
+        under_way = _UnderWay(number, n_answers)
         while True:
             if engine.failure:
                 raise engine.failure
@@ -218,7 +259,7 @@ class EngineProcess:
                     # The first is patient, a second is not.
                     deadline = time.monotonic() + (_PATIENCE if deadline is None else 0)
                 case Died() if killed:
-                    yield Done(number, FinishReason.INTERRUPTED, None, Usage(), Timings(), ContextUse(0, 0))
+                    yield from under_way.interrupted()
                     return
                 case Died(error) if error and (said or retried):
                     raise error
@@ -229,9 +270,9 @@ class EngineProcess:
                 case LoadProgress() | Notice():
                     yield item
                 case Frame() if getattr(item, "id", None) == number:
-                    said = said or isinstance(item, TextDelta)
+                    said = said or isinstance(item, TextDelta | Done)
                     yield item
-                    if isinstance(item, Done | RenderDone | MeasureDone | TokenizeDone):
+                    if under_way.is_over_with(item):
                         return
 
     def _pending_notices(self) -> Iterator[Notice]:
@@ -252,24 +293,28 @@ class EngineProcess:
 
     def _finished(self, done: Done, seed: int) -> Finished:
         load = self.info.load_seconds if self.info else 0.0
-        return Finished(done.reason, seed, done.tokens, done.usage, replace(done.timings, load=load), done.context)
+        timings = replace(done.timings, load=load)
+        return Finished(done.reason, seed, done.tokens, done.usage, timings, done.context, done.index, done.draft)
 
 
-def _seed(request: Request) -> int:
-    """The seed asked for, or any: 32 bits, but for the value that llama.cpp takes for "choose one"."""
-    return int.from_bytes(os.urandom(4)) % 0xFFFFFFFF if request.seed is None else request.seed
+def _seeds(request: Request) -> tuple[int, ...]:
+    """For each answer one: from the seed asked for, or any, upwards."""
+    first = int.from_bytes(os.urandom(4)) if request.seed is None else request.seed
+    return tuple((first + index) % _N_SEEDS for index in range(request.n))
 
 
-def _reply_frame(number: int, request: Request, seed: int, info: ModelInfo) -> Reply:
+def _reply_frame(number: int, request: Request, seeds: tuple[int, ...], info: ModelInfo) -> Reply:
     return Reply(
         id=number,
         messages=request.messages,
         sampling=msgspec.convert({**asdict(info.sampling), **request.sampling}, Sampling, strict=False),
-        seed=seed,
+        seeds=seeds,
         exact=request.seed is not None,
         max_tokens=request.max_tokens,
         stops=request.stops,
         open_answer=request.open_answer,
         raw_tags=request.raw_tags,
         shift=request.shift,
+        owner=request.owner,
+        speculate=request.speculate,
     )

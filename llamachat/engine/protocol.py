@@ -1,24 +1,16 @@
-"""The frames that llamachat and its engine process exchange, and how they look on the pipe.
-
-A frame on the wire is a header and a body:
-
-    2 bytes   b"lc"
-    1 byte    version of this protocol
-    1 byte    0
-    4 bytes   length of the body, little-endian
-    ...       the body, MessagePack: a map with the fields below and "type", the frame's name
+"""The frames that llamachat and its engine process exchange (`pipe` carries them).
 
 Down (llamachat to engine): Load once, then Reply, Render, Measure, Tokenize or Prefill, each with an `id` of its
-own, and Cancel with the id of one. Up: Hello at start, LoadProgress and Loaded (or Failed with id 0), then for each
-request its PrefillProgress, TextDelta and one of Done, RenderDone, MeasureDone, TokenizeDone, PrefillDone or Failed.
+own, and Cancel with the id of one; Close as the last. Up: Hello at start, LoadProgress and Loaded (or Failed with
+id 0), then for each request its PrefillProgress, TextDelta and one of Done, RenderDone, MeasureDone, TokenizeDone,
+PrefillDone or Failed; a Reply for several answers has a Done for each.
 Requests are handled in order; one that follows a Prefill ends it. The end of the pipe ends the engine.
 """
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
 
@@ -33,8 +25,10 @@ from llamachat.errors import (
     UsageError,
 )
 from llamachat.types import (
+    MOST_CANDIDATES,
     AnswerTokens,
     ContextUse,
+    Drafted,
     FinishReason,
     LoadOptions,
     Message,
@@ -44,16 +38,7 @@ from llamachat.types import (
     Usage,
 )
 
-VERSION = 1
-_HEADER = struct.Struct("<2sBBI")
-_MAGIC = b"lc"
-_LARGEST = 256 << 20
-
 Id = Annotated[int, msgspec.Meta(ge=0)]
-
-
-class FrameError(Exception):
-    """What came through the pipe is no frame, or only a part of one."""
 
 
 class Frame(msgspec.Struct, frozen=True, tag=True, tag_field="type"):
@@ -67,21 +52,25 @@ class Load(Frame, frozen=True):
 
 
 class Reply(Frame, frozen=True):
-    """Answer these messages; or, with `open_answer`, go on with the last one.
+    """Answer these messages, once for each seed; or, with `open_answer`, go on with the last one.
 
-    `exact`: on the grid. `shift`: turns have left, and the KV cache of the others may be moved.
+    `exact`: on the grid. `shift`: turns have left, and the KV cache of the others may be moved. `owner`: on whose
+    behalf blocks of the KV cache may be written to the disk. `speculate`: tokens of an answer that is alone and not
+    exact may be guessed, and checked in batches.
     """
 
     id: Id
     messages: tuple[Message, ...]
     sampling: Sampling
-    seed: int
+    seeds: Annotated[tuple[int, ...], msgspec.Meta(min_length=1, max_length=MOST_CANDIDATES)]
     exact: bool
     max_tokens: int | None
     stops: tuple[str, ...]
     open_answer: bool
     raw_tags: bool
     shift: bool
+    owner: str | None = None
+    speculate: bool = False
 
 
 class Render(Frame, frozen=True):
@@ -109,18 +98,33 @@ class Tokenize(Frame, frozen=True):
 
 
 class Prefill(Frame, frozen=True):
-    """Evaluate the prompt of these messages ahead of a Reply, in its way."""
+    """Evaluate the prompt of these messages ahead of a Reply, in its way.
+
+    `unfinished`: the last message may go on; what stays of the prompt whatever follows is evaluated.
+    """
 
     id: Id
     messages: tuple[Message, ...]
     exact: bool
     shift: bool
+    unfinished: bool = False
+
+    def is_begin_of(self, messages: Sequence[Message]) -> bool:
+        """Whether all that it evaluates is a part of the prompt of these messages."""
+        if not (self.unfinished and messages and self.messages[:-1] == messages[: len(self.messages) - 1]):
+            return False
+        mine, theirs = self.messages[-1], messages[len(self.messages) - 1 :][:1]
+        return bool(theirs) and theirs[0].role is mine.role and theirs[0].content.startswith(mine.content)
 
 
 class Cancel(Frame, frozen=True):
     """End the request with this id, now or when its turn comes."""
 
     id: Id
+
+
+class Close(Frame, frozen=True):
+    """Write down what may be kept, in a second or two, and end."""
 
 
 class Hello(Frame, frozen=True):
@@ -155,14 +159,15 @@ class PrefillProgress(Frame, frozen=True):
 
 
 class TextDelta(Frame, frozen=True):
-    """More of the answer."""
+    """More of the answer, or of the one with this index."""
 
     id: Id
     text: str
+    index: int = 0
 
 
 class Done(Frame, frozen=True):
-    """The answer's end."""
+    """The answer's end, or that of the one with this index. `draft` is None where nothing could be guessed."""
 
     id: Id
     reason: FinishReason
@@ -170,6 +175,8 @@ class Done(Frame, frozen=True):
     usage: Usage
     timings: Timings
     context: ContextUse
+    index: int = 0
+    draft: Drafted | None = None
 
 
 class RenderDone(Frame, frozen=True):
@@ -254,7 +261,7 @@ def error_of(frame: Failed) -> LlamachatError:
     return kinds.get(frame.code, LlamachatError)(frame.message, frame.hint)
 
 
-Down = Load | Reply | Render | Measure | Tokenize | Prefill | Cancel
+Down = Load | Reply | Render | Measure | Tokenize | Prefill | Cancel | Close
 Up = (
     Hello
     | LoadProgress
@@ -268,51 +275,3 @@ Up = (
     | PrefillDone
     | Failed
 )
-
-_encode = msgspec.msgpack.Encoder().encode
-
-
-def pack(frame: Frame) -> bytes:
-    """A frame as bytes for the pipe."""
-    body = _encode(frame)
-    return _HEADER.pack(_MAGIC, VERSION, 0, len(body)) + body
-
-
-class FrameReader:
-    """Frames of one direction from a blocking `read(n) -> at most n bytes`, empty at the end."""
-
-    def __init__(self, read: Callable[[int], bytes], kind: Any) -> None:
-        self._read = read
-        self._decode = msgspec.msgpack.Decoder(kind).decode
-
-    def next(self) -> Any:
-        """The next frame, or None at the end of the pipe. Raises FrameError."""
-        header = self._exactly(_HEADER.size)
-        if not header:
-            return None
-        magic, version, _, length = _HEADER.unpack(header)
-        if magic != _MAGIC:
-            raise FrameError(f"expected a frame, found {header!r}")
-        if version != VERSION:
-            raise FrameError(f"a frame of version {version}, expected {VERSION}")
-        if length > _LARGEST:
-            raise FrameError(f"a frame of {length:,} bytes")
-        body = self._exactly(length)
-        if len(body) < length:
-            raise FrameError("the pipe ended at the start of a frame's body")
-        try:
-            return self._decode(body)
-        except msgspec.MsgspecError as error:
-            raise FrameError(f"an unreadable frame: {error}") from error
-
-    def _exactly(self, size: int) -> bytes:
-        """`size` bytes, or none at the end of the pipe."""
-        data = b""
-        while len(data) < size:
-            part = self._read(size - len(data))
-            if not part:
-                if data:
-                    raise FrameError(f"half a frame: {len(data)} of {size} bytes")
-                return b""
-            data += part
-        return data

@@ -19,12 +19,12 @@ from pathlib import Path
 from llamachat.engine.base import Loading, Notice
 from llamachat.engine.ladder import Ladder, apply, describe_exit, is_native_crash, next_rung, notice
 from llamachat.engine.launch import launch
+from llamachat.engine.pipe import FrameError, FrameReader, pack
 from llamachat.engine.protocol import (
+    Close,
     Done,
     Failed,
     Frame,
-    FrameError,
-    FrameReader,
     Hello,
     Load,
     Loaded,
@@ -33,7 +33,6 @@ from llamachat.engine.protocol import (
     TextDelta,
     Up,
     error_of,
-    pack,
 )
 from llamachat.errors import EngineDied, LlamachatError
 from llamachat.types import LoadOptions, ModelInfo
@@ -119,11 +118,15 @@ class Supervisor:
             self._child.kill()
 
     def close(self) -> None:
-        """End the child; it goes by itself when its pipe ends."""
+        """End the child. One with a model has a second to write down what it keeps, others go when their pipe ends."""
         self._closed = True
         child = self._child
         if child is None:
             return
+        if self.info:
+            self.send(Close())
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(timeout=_PATIENCE)
         self._close_pipe(child)
         try:
             child.wait(timeout=_PATIENCE)

@@ -161,6 +161,57 @@ def test_an_interrupt_while_loading_gives_up_the_request_only(scripted):
     assert text_of(engine.reply(QUESTION)) == "Hello at 0.5"
 
 
+class TestSeveralAnswers:
+    QUESTION = Request(QUESTION.messages, seed=7, n=3)
+
+    def test_their_events_come_with_an_index_until_each_has_ended(self, scripted):
+        engine = scripted("answer")
+        events = list(engine.reply(self.QUESTION))
+        assert [(event.index, event.text) for event in events if isinstance(event, Delta)] == [
+            (0, "seed 7"),
+            (1, "seed 8"),
+            (2, "seed 9"),
+        ]
+        ends = [event for event in events if isinstance(event, Finished)]
+        assert [(end.index, end.seed) for end in ends] == [(1, 8), (0, 7), (2, 9)]
+        assert text_of(engine.reply(QUESTION)) == "Hello at 0.5"
+
+    def test_seeds_go_round_at_their_end(self, scripted):
+        request = Request(QUESTION.messages, seed=2**32 - 2, n=2)
+        assert text_of(scripted("answer").reply(request)) == "seed 4294967294seed 0"
+
+    def test_an_interrupt_ends_those_that_go_on(self, scripted):
+        engine, ends = scripted("wait-for-cancel"), []
+        for event in engine.reply(self.QUESTION):
+            if isinstance(event, Finished):
+                if not ends:
+                    engine.interrupt()
+                ends.append((event.index, event.reason))
+        assert ends == [(1, FinishReason.STOP), (0, FinishReason.INTERRUPTED), (2, FinishReason.INTERRUPTED)]
+
+    def test_an_engine_deaf_to_interrupts_is_killed_and_those_that_went_on_end(self, scripted):
+        engine, ends = scripted("deaf"), []
+        for event in engine.reply(self.QUESTION):
+            if isinstance(event, Finished):
+                if not ends:
+                    engine.interrupt()
+                    engine.interrupt()
+                ends.append((event.index, event.reason))
+        assert ends == [(1, FinishReason.STOP), (0, FinishReason.INTERRUPTED), (2, FinishReason.INTERRUPTED)]
+
+    def test_a_crash_is_the_end_of_all_and_the_next_turn_works(self, scripted):
+        engine, came = scripted("die-once"), []
+        with pytest.raises(EngineDied, match="SIGSEGV"):
+            for event in engine.reply(self.QUESTION):
+                came.append(event)
+        assert text_of(came) == "seed 7seed 8seed 9"
+        assert len([event for event in engine.reply(self.QUESTION) if isinstance(event, Finished)]) == 3
+
+    def test_a_crash_before_the_first_word_costs_the_request_nothing(self, scripted, tmp_path):
+        assert text_of(scripted("die-in-prefill").reply(self.QUESTION)) == "seed 7seed 8seed 9"
+        assert n_starts(tmp_path) == 2
+
+
 def test_tokens_of_a_text_are_shown_or_only_counted(scripted):
     engine = scripted("answer")
     assert engine.tokens("hi") == (Token(104, "h"), Token(105, "i"))

@@ -10,14 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llamachat.engine.base import Token
+from llamachat.engine.pipe import VERSION, FrameError, FrameReader, pack
 from llamachat.engine.protocol import (
-    VERSION,
     Cancel,
     Done,
     Down,
     Failed,
-    FrameError,
-    FrameReader,
     Load,
     Measure,
     MeasureDone,
@@ -31,7 +29,6 @@ from llamachat.engine.protocol import (
     Tokenize,
     TokenizeDone,
     Up,
-    pack,
 )
 from llamachat.types import (
     AnswerTokens,
@@ -49,7 +46,7 @@ TOKENS = AnswerTokens("v", (1, 2, 3))
 MESSAGES = (Message(Role.SYSTEM, "s"), Message(Role.ASSISTANT, "é\0", generated=True, tokens=TOKENS))
 DOWN = [
     Load(LoadOptions(path="m.gguf", n_ctx=512, sampling=Sampling(temperature=0.6))),
-    Reply(1, MESSAGES, Sampling(logit_bias=((5, -1.0),)), 7, True, None, ("a", "b"), True, False, True),
+    Reply(1, MESSAGES, Sampling(logit_bias=((5, -1.0),)), (7, 8), True, None, ("a", "b"), True, False, True),
     Render(2, MESSAGES, False, True),
     Tokenize(3, "héllo", only_count=True),
     Prefill(3, MESSAGES, exact=False, shift=True),
@@ -58,7 +55,8 @@ DOWN = [
 ]
 UP = [
     TextDelta(1, "héllo"),
-    Done(1, FinishReason.LENGTH, TOKENS, Usage(1, 2, 3), Timings(first_token=None), ContextUse(10, 2)),
+    TextDelta(1, "of the second", 1),
+    Done(1, FinishReason.LENGTH, TOKENS, Usage(1, 2, 3), Timings(first_token=None), ContextUse(10, 2), 1),
     RenderDone(1, "<s>h", (Token(1, "<s>", is_control=True), Token(5, "h")), ContextUse(10, 2)),
     MeasureDone(1, (3, 4)),
     TokenizeDone(1, 2, (Token(5, "h"), Token(195, "\N{REPLACEMENT CHARACTER}"))),
@@ -107,8 +105,9 @@ def test_half_a_frame_is_an_error(length):
         (struct.pack("<2sBBI", b"lc", VERSION, 0, 2**32 - 1), "bytes"),
         (struct.pack("<2sBBI", b"lc", VERSION, 0, 1) + b"\xc1", "unreadable"),
         (pack(TextDelta(1, "up")), "unreadable"),
+        (pack(Reply(1, MESSAGES, Sampling(), (), True, None, (), False, False, False)), "unreadable"),
     ],
-    ids=["text", "version", "length", "body", "wrong direction"],
+    ids=["text", "version", "length", "body", "wrong direction", "no seed"],
 )
 def test_what_is_no_frame_of_this_direction_is_an_error_that_says_why(data, reason):
     with pytest.raises(FrameError, match=reason):

@@ -32,7 +32,8 @@ Step = str | Exception | FinishReason
 class ScriptedEngine:
     """`ScriptedEngine(["Hello, ", "you."], ...)`: each answer is a list of steps.
 
-    A text is a delta, an exception is raised, a reason ends the answer. A token is a word.
+    A text is a delta, an exception is raised, a reason ends the answer. A token is a word. A request for several
+    answers takes as many lists.
     """
 
     def __init__(self, *answers: list[Step]) -> None:
@@ -53,22 +54,21 @@ class ScriptedEngine:
         return iter(())
 
     def reply(self, request: Request) -> Iterator[Event]:
+        """Of several answers each takes a step in turn; an exception is the end of all."""
         self.requests.append(request)
-        said: list[str] = []
-        reason = FinishReason.STOP
-        for step in self._answers.pop(0):
-            if isinstance(step, FinishReason):
-                reason = step
-            elif isinstance(step, str):
-                said.append(step)
-                yield Delta(step)
-            else:
-                raise step
+        answers = [_Answer(index, self._answers.pop(0)) for index in range(request.n)]
         n_prompt = sum(self.count(message.content) for message in request.messages)
-        n_said = self.count("".join(said))
-        tokens = AnswerTokens("scripted", tuple(range(n_said)))
-        usage, timings = Usage(n_prompt, 0, n_said), Timings(prefill=0.5, decode=0.5)
-        yield Finished(reason, 7, tokens, usage, timings, ContextUse(512, n_prompt + n_said))
+        while answers:
+            for answer in list(answers):
+                if (delta := answer.step()) is not None:
+                    yield delta
+                    continue
+                answers.remove(answer)
+                n_said = self.count(answer.said)
+                tokens = AnswerTokens("scripted", tuple(range(n_said)))
+                usage, timings = Usage(n_prompt, 0, n_said), Timings(prefill=0.5, decode=0.5)
+                context = ContextUse(512, n_prompt + n_said)
+                yield Finished(answer.reason, 7 + answer.index, tokens, usage, timings, context, answer.index)
 
     def render(self, request: Request) -> Rendered:
         text = "".join(f"<{message.role}>{message.content}" for message in request.messages)
@@ -96,3 +96,25 @@ class ScriptedEngine:
 
     def close(self) -> None:
         self.closed = True
+
+
+class _Answer:
+    """One answer under way."""
+
+    def __init__(self, index: int, steps: list[Step]) -> None:
+        self.index = index
+        self.said = ""
+        self.reason = FinishReason.STOP
+        self._steps = iter(steps)
+
+    def step(self) -> Delta | None:
+        """The next piece; None at the end."""
+        for step in self._steps:
+            if isinstance(step, FinishReason):
+                self.reason = step
+            elif isinstance(step, str):
+                self.said += step
+                return Delta(step, self.index)
+            else:
+                raise step
+        return None
