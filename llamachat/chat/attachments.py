@@ -34,6 +34,7 @@ _APART = "\0"  # stands for what is not to be looked at
 _REFERENCE = re.compile(
     rf"""(?<![^\s(\[{{<"'“‘«])(?P<escape>\\?)@(?:"(?P<quoted>[^"\n{_APART}]+)"|(?P<bare>[^\s{_APART}]{{1,4096}}))"""
 )
+_BLOCK = re.compile(r"[^\n`]+:\n(?P<fence>`{3,})[a-z]*\n")  # the beginning of a document
 _PUNCTUATION = ".,;:!?…)]}>'\"”’»。，、；：！？）」』】》"
 _LANGUAGES = {  # of files whose suffix is not the language's name
     "cs": "csharp",
@@ -136,6 +137,28 @@ def compose(found: Found, documents: Sequence[Document]) -> str:
     return _BREAK.join([*map(_fenced, documents), words + found.text[position:]])
 
 
+def words_of(message: str) -> int:
+    """Where the words of a composed message begin, behind the documents at its head; 0 if there are none."""
+    start = 0
+    while block := _BLOCK.match(message, start):
+        closing = f"\n{block['fence']}{_BREAK}"
+        end = message.find(closing, block.end() - 1)
+        if end < 0:
+            break
+        start = end + len(closing)
+    return start
+
+
+def as_typed(message: str, folder: Path) -> str:
+    """A composed message as it is sent once more: an @ among its words that names a file now is marked as only that."""
+    start = words_of(message)
+    words = message[start:]
+    found = _REFERENCE.finditer(_without(words, code_spans(words)))
+    for match in reversed([match for match in found if not match["escape"] and _attaches(match, folder)]):
+        words = f"{words[: match.start()]}\\{words[match.start() :]}"
+    return message[:start] + words
+
+
 def located(error: ForbiddenTag, documents: Sequence[Document]) -> UsageError:
     """The error of a composed message, naming the document and line that the tag is in, if it is in one."""
     offset = error.offset
@@ -167,6 +190,14 @@ def _look(match: re.Match[str], folder: Path) -> Reference | Group:
         if match["bare"] and is_pattern(reference.typed) and (found := matching(reference.path)).files:
             return Group(reference, found)
     return candidates[-1]
+
+
+def _attaches(match: re.Match[str], folder: Path) -> bool:
+    try:
+        found = _look(match, folder)
+    except UsageError:  # a folder without text files
+        return True
+    return isinstance(found, Group) or _mode(found.path) is not None
 
 
 def _candidates(match: re.Match[str], folder: Path) -> Iterator[Reference]:

@@ -24,7 +24,7 @@ def is_one(field: Field) -> bool:
 def transcript(field: Field, now: datetime) -> Transcript | None:
     """One conversation; None if nothing is said in it. Raises UsageError."""
     created = field["create_time"].moment() or now
-    nodes = dict(field["mapping"].members())
+    nodes = {name: node for name, node in field["mapping"].members() if node.value is not None}
     seeds: list[Seed] = []
     seed_of: dict[str, int | None] = {}  # what a node is, or hangs below
     for name, above in _walk(nodes):
@@ -60,7 +60,8 @@ def _seed(message: Field, parent: int | None, otherwise: datetime) -> Seed | Non
     """None for what nobody said or saw."""
     if message.value is None:
         return None
-    role = _ROLES.get(message["author"]["role"].text_or_none() or "")
+    author = message["author"]
+    role = None if author.value is None else _ROLES.get(author["role"].text_or_none() or "")
     metadata = message["metadata"]
     is_hidden = metadata.has("is_visually_hidden_from_conversation") and (
         metadata["is_visually_hidden_from_conversation"].value is True
@@ -75,7 +76,7 @@ def _seed(message: Field, parent: int | None, otherwise: datetime) -> Seed | Non
 
 def _text(content: Field) -> str:
     """The parts that are text."""
-    if not content.has("parts"):
+    if not content.has("parts") or content["parts"].value is None:
         return ""
     parts = (part.value for part in content["parts"].items())
     return "\n\n".join(part for part in parts if isinstance(part, str) and part.strip())

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
+from llamachat.chat.summary import Summary
 from llamachat.types import FinishReason, Message, Role
 
 Made = Mapping[str, Any]  # what made an answer: JSON
@@ -41,7 +43,12 @@ class Turn:
 
 
 class Keeper(Protocol):
-    """What keeps a conversation. It is told of each change when it has been made, in order."""
+    """What keeps a conversation. It is told of each change when it has been made, in order.
+
+    `session` is the id under which it does, once there is one.
+    """
+
+    session: str | None
 
     def added(self, turn: Turn) -> None:
         """A user's message is on the disk when this returns."""
@@ -57,11 +64,19 @@ class Keeper(Protocol):
 
     def moved(self, leaf: int | None) -> None: ...
 
+    def described(self, turn: int, made: Made) -> None:
+        """More is known of what made an answer."""
+        ...
+
     def pinned(self, turn: int, *, pinned: bool) -> None: ...
+
+    def summarised(self, summary: Summary) -> None: ...
 
 
 class Nobody:
     """Keeps nothing."""
+
+    session: str | None = None
 
     def added(self, turn: Turn) -> None: ...
 
@@ -75,7 +90,11 @@ class Nobody:
 
     def moved(self, leaf: int | None) -> None: ...
 
+    def described(self, turn: int, made: Made) -> None: ...
+
     def pinned(self, turn: int, *, pinned: bool) -> None: ...
+
+    def summarised(self, summary: Summary) -> None: ...
 
 
 class Conversation:
@@ -89,6 +108,7 @@ class Conversation:
         self.keeper = keeper or Nobody()
         self.leaf: int | None = None
         self.pinned: set[int] = set()  # turns that never leave the model's view
+        self.summaries: list[Summary] = []  # of all branches, the oldest first
         self._turns: dict[int, Turn] = {}
         self._made: dict[int, Made] = {}
         self._next = 0
@@ -110,11 +130,13 @@ class Conversation:
         leaf: int | None,
         made: Mapping[int, Made] | None = None,
         pinned: Iterable[int] = (),
+        summaries: Iterable[Summary] = (),
     ) -> Conversation:
         """A conversation from its whole tree; new turns get numbers above those that are there."""
         conversation = cls(system)
         conversation._made = dict(made or {})
         conversation.pinned = set(pinned)
+        conversation.summaries = list(summaries)
         conversation._turns = {turn.number: turn for turn in turns}
         conversation._next = max(conversation._turns, default=-1) + 1
         conversation.leaf = leaf
@@ -148,7 +170,27 @@ class Conversation:
     @property
     def made(self) -> Made | None:
         """What made the last answer, if that is known."""
-        return None if self.leaf is None else self._made.get(self.leaf)
+        return None if self.leaf is None else self.made_of(self.leaf)
+
+    def made_of(self, number: int) -> Made | None:
+        """What made this answer, if that is known."""
+        return self._made.get(number)
+
+    @property
+    def summary(self) -> Summary | None:
+        """What stands for the beginning of the path, if anything does: the one that reaches furthest down."""
+        places = {turn.number: place for place, turn in enumerate(self.turns)} if self.summaries else {}
+        found = [each for each in self.summaries if each.last in places]
+        last = max(found, key=lambda each: (places[each.last], each.number), default=None)
+        return last if last and last.content else None
+
+    def identify(self, numbers: Iterable[int], path: str, sha256: str) -> None:
+        """The model's file that made these answers has this hash, which was not known then."""
+        for number in numbers:
+            made = self._made.get(number, {})
+            if made.get("path") == path and made.get("sha256") is None:
+                self._made[number] = {**made, "sha256": sha256}
+                self.keeper.described(number, self._made[number])
 
     def children(self) -> dict[int | None, list[Turn]]:
         """The whole tree: the turns that follow each turn, in the order in which they came."""
@@ -181,6 +223,22 @@ class Conversation:
         self.keeper.pinned(number, pinned=number in self.pinned)
         return number in self.pinned
 
+    def summarise(self, first: int, last: int, content: str, made: Made | None = None) -> Summary:
+        """Let a text stand for turns of the path, from `first` to `last`; an empty one ends that."""
+        number = max((each.number for each in self.summaries), default=0) + 1
+        summary = Summary(number, first, last, content, datetime.now(UTC), made)
+        self.summaries.append(summary)
+        self.keeper.summarised(summary)
+        return summary
+
+    def forget_summaries(self) -> None:
+        """Nothing stands for turns of the path any more."""
+        path = {turn.number for turn in self.turns}
+        newest = {each.last: each for each in self.summaries if each.last in path}
+        for each in newest.values():
+            if each.content:
+                self.summarise(each.first, each.last, "")
+
     def step_back(self) -> str:
         """Stand before a question that has no answer; its text, which is to be asked again, or nothing."""
         if self.last is None or self.has_answer:
@@ -189,40 +247,64 @@ class Conversation:
         self.move(self.last.parent)
         return text
 
-    def add(self, message: Message, state: State = State.COMPLETE) -> None:
+    def add(self, message: Message, state: State = State.COMPLETE) -> int:
+        """Add a turn after the leaf, and stand there; its number."""
         turn = Turn(self._next, self.leaf, message, state)
         self._turns[turn.number] = turn
         self.leaf = turn.number
         self._next += 1
         self.keeper.added(turn)
+        return turn.number
 
-    def grow_answer(self, text: str) -> None:
-        """Append to the answer that is streaming."""
-        last = self._leaf_turn()
-        self._put(replace(last, message=replace(last.message, content=last.message.content + text)))
-        self.keeper.grew(self._leaf_turn())
+    def begin_answers(self, count: int) -> tuple[int, ...]:
+        """So many answers to the leaf, which stream side by side; stand at the first. Their numbers."""
+        question, numbers = self.leaf, []
+        for _ in range(count):
+            self.leaf = question
+            numbers.append(self.add(Message(Role.ASSISTANT, "", generated=True), State.STREAMING))
+        self.move(numbers[0])
+        return tuple(numbers)
 
-    def end_answer(self, message: Message, state: State, made: Made | None = None, n_tokens: int | None = None) -> None:
+    def turn(self, number: int) -> Turn:
+        """The turn with this number, on whichever branch."""
+        return self._turns[number]
+
+    def grow_answer(self, text: str, number: int | None = None) -> None:
+        """Append to an answer that is streaming: the leaf, or the one with this number."""
+        turn = self._at(number)
+        turn = replace(turn, message=replace(turn.message, content=turn.message.content + text))
+        self._put(turn)
+        self.keeper.grew(turn)
+
+    def end_answer(
+        self,
+        message: Message,
+        state: State,
+        made: Made | None = None,
+        n_tokens: int | None = None,
+        number: int | None = None,
+    ) -> None:
         """The answer is whole, or as whole as it will be. `made` is what made it, of so many tokens."""
-        last = replace(self._leaf_turn(), message=message, state=state)
-        self._put(last)
+        turn = replace(self._at(number), message=message, state=state)
+        self._put(turn)
         if made is not None:
-            self._made[last.number] = made
-        self.keeper.ended(last, made, n_tokens)
+            self._made[turn.number] = made
+        self.keeper.ended(turn, made, n_tokens)
 
     def reopen_answer(self) -> None:
         """The last answer goes on. Its token ids are not those of the longer text."""
-        last = self._leaf_turn()
-        self._put(replace(last, message=replace(last.message, tokens=None), state=State.STREAMING))
-        self.keeper.reopened(self._leaf_turn())
+        last = self._at(self.leaf)
+        last = replace(last, message=replace(last.message, tokens=None), state=State.STREAMING)
+        self._put(last)
+        self.keeper.reopened(last)
 
-    def take_back(self) -> Message:
-        """Remove the leaf, which nothing follows: it was never answered, or never said anything."""
-        last = self._leaf_turn()
-        del self._turns[last.number]
-        self.leaf = last.parent
-        self.keeper.taken_back(last)
-        return last.message
+    def take_back(self, number: int | None = None) -> Message:
+        """Remove the leaf, or another turn that nothing follows: it was never answered, or never said anything."""
+        turn = self._at(number)
+        del self._turns[turn.number]
+        self.leaf = turn.parent if turn.number == self.leaf else self.leaf
+        self.keeper.taken_back(turn)
+        return turn.message
 
     def _path(self) -> Iterator[Turn]:
         """From the leaf up."""
@@ -232,9 +314,11 @@ class Conversation:
             yield turn
             number = turn.parent
 
-    def _leaf_turn(self) -> Turn:
-        assert self.leaf is not None
-        return self._turns[self.leaf]
+    def _at(self, number: int | None) -> Turn:
+        """The turn with this number; without one, the leaf."""
+        number = self.leaf if number is None else number
+        assert number is not None
+        return self._turns[number]
 
     def _put(self, turn: Turn) -> None:
         self._turns[turn.number] = turn

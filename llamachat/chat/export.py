@@ -8,6 +8,7 @@ from typing import Any
 
 from llamachat.chat import page
 from llamachat.chat.conversation import State
+from llamachat.chat.summary import Summary
 from llamachat.chat.transcript import Entry, Transcript, to_text
 from llamachat.types import Role
 
@@ -104,7 +105,19 @@ def _object(transcript: Transcript) -> dict[str, Any]:
             "one_shot": session.one_shot,
             "leaf": session.leaf,
             "turns": [_turn(entry) for entry in transcript.entries],
+            "summaries": [_summary(summary) for summary in transcript.summaries],
         },
+    }
+
+
+def _summary(summary: Summary) -> dict[str, Any]:
+    return {
+        "id": summary.number,
+        "first": summary.first,
+        "last": summary.last,
+        "content": summary.content,
+        "created": to_text(summary.created),
+        "made": summary.made,
     }
 
 

@@ -13,6 +13,13 @@ from typing import Any
 from llamachat.chat.transcript import to_moment
 from llamachat.errors import UsageError
 
+_MOST_DIGITS = 18  # of what 64 bits hold whatever its sign
+
+
+def _whole(digits: str) -> int | float:
+    """A larger number cannot be a count of anything here, and Python refuses to read thousands of digits."""
+    return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)
+
 
 @dataclass(frozen=True, slots=True)
 class Field:
@@ -25,7 +32,7 @@ class Field:
     @classmethod
     def of_file(cls, path: Path) -> Field:
         try:
-            return cls(json.loads(path.read_bytes()), str(path))
+            return cls(json.loads(path.read_bytes(), parse_int=_whole), str(path))
         except json.JSONDecodeError as error:
             where = f"line {error.lineno}, column {error.colno}"
             raise UsageError(f"{path}, {where}: this is not JSON ({error.msg.lower()}).") from error

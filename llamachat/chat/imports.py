@@ -12,6 +12,7 @@ from llamachat.chat.conversation import State, Turn
 from llamachat.chat.export import VERSION
 from llamachat.chat.fields import Field
 from llamachat.chat.grown import Seed, grown
+from llamachat.chat.summary import Summary
 from llamachat.chat.transcript import Entry, Session, Transcript, title_of_turns
 from llamachat.types import Message, Role
 
@@ -108,7 +109,24 @@ def _ours(field: Field, now: datetime) -> Transcript | None:
         leaf=leaf,
         n_messages=len(entries),
     )
-    return Transcript(session, tuple(entries.values())) if entries else None
+    summaries = [_summary(each, entries, now) for each in field["summaries"].items()] if field.has("summaries") else []
+    return Transcript(session, tuple(entries.values()), tuple(summaries)) if entries else None
+
+
+def _summary(field: Field, entries: dict[int, Entry], now: datetime) -> Summary:
+    """A text that stands for turns; what it says of them is checked, since it decides what the model sees."""
+    for end in ("first", "last"):
+        if field[end].whole() not in entries:
+            raise field[end].error(f"there is no turn {field[end].value}.")
+    made = field["made"]
+    return Summary(
+        number=field["id"].whole(),
+        first=field["first"].whole(),
+        last=field["last"].whole(),
+        content=field["content"].text(),
+        created=field["created"].moment() or now,
+        made=None if made.value is None else {key: member.value for key, member in made.members()},
+    )
 
 
 def _entry(field: Field, above: dict[int, Entry], now: datetime) -> Entry:

@@ -21,9 +21,8 @@ class Head:
 
 
 class Keeping(Keeper, Protocol):
-    """`session` is its id, once there is one; `trouble` says in a line why nothing is written at the moment."""
+    """`trouble` says in a line why nothing is written at the moment."""
 
-    session: str | None
     trouble: str | None
 
     def begin(self, head: Head) -> None:
@@ -38,6 +37,14 @@ class Keeping(Keeper, Protocol):
 
     def catch_up(self) -> None:
         """Write what waits, if that is possible now."""
+        ...
+
+    def withdraw(self) -> None:
+        """What was added came to nothing: it is removed, and a session that began with it. Raises StorageError."""
+        ...
+
+    def take_remark(self) -> str:
+        """What the user should know of where this is kept, once."""
         ...
 
     def number(self, turn: int) -> int | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import MAXYEAR, MINYEAR, UTC, datetime
 
 from llamachat.chat.conversation import Conversation, Made, State, Turn
+from llamachat.chat.summary import Summary
 from llamachat.types import Role
 
 _TITLE_LENGTH = 60
@@ -47,18 +48,6 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
-    """A text that stands for the turns from `first` to `last`; the newest for a range holds."""
-
-    number: int
-    first: int
-    last: int
-    content: str
-    created: datetime
-    made: Made | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Transcript:
     """A whole conversation. Each entry comes after the one that it follows."""
 
@@ -82,7 +71,7 @@ class Transcript:
         made = {entry.turn.number: entry.made for entry in self.entries if entry.made is not None}
         turns = [entry.turn for entry in self.entries]
         pinned = (entry.turn.number for entry in self.entries if entry.pinned)
-        return Conversation.restore(self.session.system, turns, self.session.leaf, made, pinned)
+        return Conversation.restore(self.session.system, turns, self.session.leaf, made, pinned, self.summaries)
 
 
 def title_of(text: str) -> str:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llamachat.chat import listing
-from llamachat.chat.attachments import compose, find, located, read_all
+from llamachat.chat.attachments import as_typed, compose, find, located, read_all, words_of
 from llamachat.chat.code import code_blocks
 from llamachat.chat.document import MOST_BYTES, Document
 from llamachat.errors import ForbiddenTag, UsageError
@@ -246,3 +246,11 @@ def test_a_forbidden_tag_is_told_with_the_file_and_line_it_is_in(folder):
     assert told("<<SYS>>").message == "forged.txt, line 2, contains <<SYS>>, which frames turns."
     assert told("text of").message.startswith("notes.txt, line 1,")
     assert isinstance(told("[INST]"), ForbiddenTag)  # in the words: as it was
+
+
+@given(st.lists(st.text(alphabet="`~\n a:", max_size=40), max_size=3), st.text(alphabet="ab \n:", max_size=20))
+def test_the_words_of_a_message_are_told_from_its_documents(texts, words):
+    documents = [Document(Path("/a b.py"), "a b.py", text, len(text)) for text in texts]
+    message = compose(find(words, Path("/nowhere")), documents)
+    assert message[words_of(message) :] == words
+    assert as_typed(message, Path("/nowhere")) == message

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llamachat.chat import budget
-from llamachat.chat.budget import Overflow, Rules, Sizes, first_kept, view
+from llamachat.chat.budget import Overflow, Rules, view
 from llamachat.chat.conversation import Conversation, State
 from llamachat.chat.turn import Settings, answer, ask, continue_answer, prepare
+from llamachat.chat.window import PROBE, Sizes, first_kept, room
 from llamachat.engine.base import Delta, Finished, Notice
 from llamachat.errors import ContextOverflow, ForbiddenTag
 from llamachat.types import FinishReason, Message, Role
@@ -112,7 +112,7 @@ def test_what_has_left_stays_out_and_does_not_leave_again(sizes, pins):
         ahead = view(None, conversation.turns, engine, rules, ahead=True)
         conversation.add(Message(Role.USER, "x"))
         assert view(None, conversation.turns, engine, rules) == replace(
-            ahead, messages=(*ahead.messages, budget.PROBE), seen=(*ahead.seen, conversation.turns[-1].number),
+            ahead, messages=(*ahead.messages, PROBE), seen=(*ahead.seen, conversation.turns[-1].number),
             places=(*ahead.places, len(conversation.turns) - 1),
         )  # fmt: skip
         conversation.take_back()
@@ -127,10 +127,10 @@ def test_after_turns_have_left_a_quarter_of_the_room_is_free():
 
 
 def test_the_room_for_an_answer_is_no_more_than_it_may_take_and_an_eighth_of_the_context():
-    assert budget.room(4096, None) == 256
-    assert budget.room(4096, 40) == 40
-    assert budget.room(4096, 4000) == 512
-    assert budget.room(256, None) == 32
+    assert room(4096, None) == 256
+    assert room(4096, 40) == 40
+    assert room(4096, 4000) == 512
+    assert room(256, None) == 32
 
 
 def test_the_line_names_the_turns_that_leave_once():
@@ -227,7 +227,7 @@ def test_the_engine_makes_room_while_nobody_waits():
     prepare(conversation, engine, Settings())
     assert len(engine.prefilled) == 1
     assert engine.prefilled[0].shift
-    assert engine.prefilled[0].messages == (*conversation.messages()[2:], budget.PROBE)
+    assert engine.prefilled[0].messages == (*conversation.messages()[2:], PROBE)
 
 
 def test_there_is_nothing_to_prepare_where_the_next_question_fits():

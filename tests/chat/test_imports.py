@@ -127,6 +127,22 @@ def test_one_conversation_of_chatgpts_alone_and_one_whose_end_was_left_out(take)
     assert transcript.session.title == "Which?"
 
 
+def test_what_chatgpt_left_empty_is_left_out(take):
+    nothing = {"parent": "a", "message": {"author": None, "content": None, "metadata": None}}
+    partless = {"parent": "a", "message": {"author": {"role": "user"}, "content": {"parts": None}, "metadata": None}}
+    mapping = {**CHATGPT["mapping"], "null": None, "nobody": nothing, "partless": partless}
+    assert take([{**CHATGPT, "mapping": mapping}]) == take([CHATGPT])
+
+
+def test_a_number_of_thousands_of_digits_is_no_count_and_no_fault(take):
+    written = json.dumps(ours(turn={"tokens": 77})).replace("77", "7" * 5000).encode()
+    with pytest.raises(UsageError, match="tokens: this should be a whole number"):
+        take(written)
+    written = json.dumps(ours(turn={"made": {"seed": 77}})).replace("77", "7" * 5000).encode()
+    (transcript,) = take(written)
+    assert transcript.entries[0].made == {"seed": float("inf")}
+
+
 def test_a_long_chat_is_no_problem(take):
     mapping = {str(n): node(str(n - 1) if n else None, ("user", "assistant")[n % 2], f"text {n}") for n in range(5000)}
     (transcript,) = take([{**CHATGPT, "mapping": mapping, "current_node": "4999"}])

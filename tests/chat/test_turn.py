@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from llamachat.chat.conversation import Conversation, State
-from llamachat.chat.turn import Settings, answer_despite_crash, ask
+from llamachat.chat.turn import Settings, answer_despite_crash, answer_many, ask
 from llamachat.engine.base import Delta, Event, Finished, Notice, Reading, Request
 from llamachat.errors import ContextOverflow, EngineDied
 from llamachat.types import AnswerTokens, ContextUse, FinishReason, Message, Role, Timings, Usage
@@ -15,8 +15,8 @@ from llamachat.types import AnswerTokens, ContextUse, FinishReason, Message, Rol
 TOKENS = AnswerTokens("v", (1, 2))
 
 
-def finished(reason=FinishReason.STOP, tokens=TOKENS) -> Finished:
-    return Finished(reason, 7, tokens, Usage(), Timings(), ContextUse(10, 1))
+def finished(reason=FinishReason.STOP, tokens=TOKENS, index=0) -> Finished:
+    return Finished(reason, 7 + index, tokens, Usage(), Timings(), ContextUse(10, 1), index)
 
 
 class ScriptedEngine:
@@ -152,3 +152,74 @@ def test_a_system_message_at_the_head_is_the_system_prompt():
 
 def test_an_empty_system_message_is_still_one():
     assert Conversation.of((Message(Role.SYSTEM, ""), Message(Role.USER, "u"))).messages()[0].content == ""
+
+
+class TestSeveralAnswers:
+    def asked(self) -> Conversation:
+        """A question that has an answer, and stands at the question again."""
+        conversation = Conversation()
+        list(ask(conversation, "hi", ScriptedEngine([Delta("old"), finished()]), Settings()))
+        conversation.move(conversation.questions[0].number)
+        return conversation
+
+    def answers(self, conversation: Conversation) -> list[tuple[str, str]]:
+        children = conversation.children()[conversation.questions[0].number]
+        return [(turn.message.content, turn.state.value) for turn in children]
+
+    def run(self, conversation: Conversation, *script: Event | Exception, n: int = 3) -> dict[int, int]:
+        return (yield from answer_many(conversation, ScriptedEngine(list(script)), Settings(seed=5), n))
+
+    def all_of(self, *script: Event | Exception, n: int = 3) -> tuple[Conversation, dict[int, int]]:
+        conversation, found = self.asked(), {}
+
+        def whole() -> Iterator[Event]:
+            found.update((yield from self.run(conversation, *script, n=n)))
+
+        list(whole())
+        return conversation, found
+
+    def test_each_is_a_sibling_with_its_own_ids_state_and_record(self):
+        other = AnswerTokens("v", (3,))
+        conversation, found = self.all_of(
+            Reading(1, 1), Delta("a", 0), Delta("b", 1), Delta("A", 0), finished(index=1, tokens=other),
+            finished(FinishReason.LENGTH, index=0), n=2,
+        )  # fmt: skip
+        assert self.answers(conversation) == [("old", "complete"), ("aA", "length"), ("b", "complete")]
+        first, second = (conversation.turn(found[index]) for index in (0, 1))
+        assert (first.message.tokens, second.message.tokens) == (TOKENS, other)
+        assert [conversation.made_of(found[index])["seed"] for index in (0, 1)] == [7, 8]
+        assert conversation.made_of(found[1])["candidate"] == {"number": 2, "of": 2}
+        assert conversation.leaf == found[0]
+
+    def test_it_is_one_request(self):
+        engine, conversation = ScriptedEngine([finished(index=index) for index in (2, 0, 1)]), self.asked()
+        list(answer_many(conversation, engine, Settings(seed=5), 3))
+        assert [(request.n, request.seed, len(request.messages)) for request in engine.requests] == [(3, 5, 1)]
+
+    def test_those_of_which_nothing_came_are_not_there(self):
+        conversation, found = self.all_of(
+            Delta("b", 1), *(finished(FinishReason.INTERRUPTED, None, index) for index in range(3))
+        )
+        assert self.answers(conversation) == [("old", "complete"), ("b", "interrupted")]
+        assert list(found) == [1]
+        assert conversation.leaf == found[1]
+
+    def test_where_nothing_came_at_all_the_question_is_last(self):
+        conversation, found = self.all_of(*(finished(FinishReason.INTERRUPTED, None, index) for index in range(3)))
+        assert (found, conversation.has_answer) == ({}, False)
+        assert self.answers(conversation) == [("old", "complete")]
+
+    def test_a_crash_keeps_what_each_had_said(self):
+        conversation = self.asked()
+        script = [Delta("a", 0), Delta("b", 1), finished(index=1), EngineDied("died")]
+        with pytest.raises(EngineDied):
+            list(self.run(conversation, *script))
+        assert self.answers(conversation)[1:] == [("a", "error"), ("b", "complete")]
+        assert conversation.last.message.content == "a"
+
+    def test_a_consumer_that_stops_listening_loses_nothing(self):
+        conversation = self.asked()
+        events = self.run(conversation, Delta("a", 0), Delta("b", 1), Delta("c", 2))
+        next(events), next(events)
+        events.close()
+        assert self.answers(conversation)[1:] == [("a", "error"), ("b", "error")]
