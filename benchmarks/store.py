@@ -69,7 +69,7 @@ def filled(path: Path, n_messages: int) -> float:
     began = time.perf_counter()
     with Store(path) as store:
         for _ in range(n_messages // PER_SESSION):
-            store.take_in(texts.transcript())
+            store.take_in([texts.transcript()])
     return time.perf_counter() - began
 
 

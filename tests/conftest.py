@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from llamachat.engine.ladder import Ladder
 from llamachat.engine.process import EngineProcess
 from llamachat.environment import Environment
 from llamachat.types import LoadOptions
+from tests.disks import mount, why_no_disk
 from tests.model_files import write_tiny_model
 
 # Two threads that wait for each other spin: on a busy machine one alone is many times faster.
@@ -43,6 +45,17 @@ def starter() -> Path:
 def tiny_model(tmp_path_factory) -> Path:
     """A Llama of random weights with the vocabulary of tests/data: noise for text, but real mechanics."""
     return write_tiny_model(tmp_path_factory.mktemp("models") / "tiny.gguf")
+
+
+@pytest.fixture
+def small_disk(tmp_path) -> Iterator[Path]:
+    """A file system of four mebibytes. Skipped where none can be mounted, with what stands in the way."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if reason := why_no_disk() or mount("-t", "tmpfs", "-o", "size=4m", "llamachat", str(disk)):
+        pytest.skip(reason)
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 @dataclass(frozen=True)

@@ -46,10 +46,19 @@ class ReadOnly(StorageError):
     """The file or its folder cannot be written; it may still be read."""
 
 
+class Full(StorageError):
+    """There is no room on the disk; what is there may still be read."""
+
+
+class Gone(StorageError):
+    """What was to be changed was removed meanwhile."""
+
+
 _CLASSES: dict[int, type[StorageError]] = {
     **dict.fromkeys(_DAMAGE, Damaged),
     **dict.fromkeys((sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL), Busy),
     **dict.fromkeys((sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN), ReadOnly),
+    sqlite3.SQLITE_FULL: Full,
 }
 
 
@@ -70,6 +79,10 @@ def sqlite_errors(path: Path | None) -> Iterator[None]:
             raise
         what, hint = _CAUSES[code]
         raise _CLASSES.get(code, StorageError)(f"{path or 'the database'} {what}", hint) from error
+
+
+def gone() -> Gone:
+    return Gone("this session was removed meanwhile.", "To begin another: llamachat")
 
 
 def damaged(path: Path | None) -> Damaged:

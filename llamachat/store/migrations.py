@@ -70,6 +70,11 @@ def version_of(connection: sqlite3.Connection) -> int:
     return version
 
 
+def prepare(connection: sqlite3.Connection) -> None:
+    """Before the first step: removal can give room back (`shrink` in db.py). Whoever makes a file calls this."""
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Take the steps that are missing, all or none of them. The caller is alone with the file."""
     steps = STEPS[version_of(connection) :]

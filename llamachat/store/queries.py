@@ -46,6 +46,11 @@ def beginning_with(db: Database, typed: str) -> Session:
     return found[0]
 
 
+def is_there(db: Database, session: str) -> bool:
+    with db.reading() as connection:
+        return connection.execute("SELECT 1 FROM sessions WHERE id = ?", (session,)).fetchone() is not None
+
+
 def transcript(db: Database, session: str, alive: Alive) -> Transcript:
     """All of a session. Raises UsageError if there is none of this id."""
     head, turns, texts = _rows(db, session)

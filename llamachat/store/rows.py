@@ -9,12 +9,14 @@ import json
 import sqlite3
 import sys
 from array import array
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from llamachat.chat.conversation import Made, State, Turn
-from llamachat.chat.transcript import Entry, Session, Summary, to_moment
+from llamachat.chat.summary import Summary
+from llamachat.chat.transcript import Entry, Session, to_moment
 from llamachat.store.faults import damaged
 from llamachat.types import AnswerTokens, Message, Role
 
@@ -93,6 +95,17 @@ def values_of(message: Message) -> dict[str, Any]:
 
 def text_of(made: Made | None) -> str | None:
     return None if made is None else writable(json.dumps(made, ensure_ascii=False, separators=(",", ":")))
+
+
+def translated(made: Made | None, numbers: Mapping[int | None, int | None]) -> Made | None:
+    """With other numbers for the turns that an answer saw, None for one that has none. An import may say anything."""
+    if made is None or not isinstance(made.get("turns"), list):
+        return made
+    return {**made, "turns": [numbers.get(each) if isinstance(each, int) else None for each in made["turns"]]}
+
+
+def writable_or_none(text: str | None) -> str | None:
+    return None if text is None else writable(text)
 
 
 def writable(text: str) -> str:

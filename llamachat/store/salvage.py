@@ -86,6 +86,7 @@ def _copy(path: Path, draft: Path, index: Index) -> str:
         draft.unlink()
     private_file(draft)
     with sqlite_errors(draft), closing(sqlite3.connect(draft, isolation_level=None)) as connection:
+        migrations.prepare(connection)
         migrations.migrate(connection)
         connection.execute("BEGIN")
         _fill(connection, path)
@@ -97,7 +98,8 @@ def _copy(path: Path, draft: Path, index: Index) -> str:
         connection.execute("PRAGMA journal_mode = WAL")
         n_sessions = connection.execute("SELECT count(DISTINCT session) FROM turns").fetchone()[0]
         n_turns = connection.execute("SELECT count(*) FROM turns").fetchone()[0]
-    return f"{n_turns:,} messages of {n_sessions:,} sessions"
+    messages, sessions = ("" if n == 1 else "s" for n in (n_turns, n_sessions))
+    return f"{n_turns:,} message{messages} of {n_sessions:,} session{sessions}"
 
 
 def _exchange(path: Path, draft: Path, kept: Path) -> None:

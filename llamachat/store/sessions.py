@@ -7,7 +7,7 @@ leaf. Several processes may write into one session: turns name their parents, so
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 from llamachat.chat.conversation import Made, State, Turn
 from llamachat.chat.transcript import Entry, Session, Transcript, to_text
 from llamachat.errors import StorageError, UsageError
-from llamachat.store import left_behind, queries, rows, search, statements
+from llamachat.store import left_behind, queries, removal, rows, search, statements
 from llamachat.store.alive import Alive
 from llamachat.store.db import PATIENCE, Database, Identity, identity
 from llamachat.store.faults import Busy, Damaged
@@ -158,6 +158,7 @@ class Store:
             session = statements.session_of_turn(connection, turn)
             statements.change_session(connection, session, updated=to_text(now))
             self._index.put_in(connection, turn)
+        self._db.checkpoint()
         self._is_done_with(turn)
 
     @_mending
@@ -185,10 +186,16 @@ class Store:
         self, session: str, *, model: str | None, preset: str | None, system: str | None, path: str | None = None
     ) -> None:
         """From here on the session is with these; and it is a chat, whatever it began as."""
-        text = system and rows.writable(system)
-        values = {"model": model, "preset": preset, "system": text, "path": path, "one_shot": 0}
+        values = {"model": model, "preset": preset, "system": system, "path": path}
+        values = {key: rows.writable_or_none(value) for key, value in values.items()}
         with self._db.writing() as connection:
-            statements.change_session(connection, session, **values)
+            statements.change_session(connection, session, one_shot=0, **values)
+
+    @_mending
+    def describe(self, turn: int, made: Made | None) -> None:
+        """What made an answer, as far as it is known now."""
+        with self._db.writing() as connection:
+            statements.change_turn(connection, turn, made=rows.text_of(made))
 
     @_mending
     def set_pinned(self, turn: int, *, pinned: bool) -> None:
@@ -202,22 +209,41 @@ class Store:
             return statements.insert_summary(connection, first, last, content, made, self._clock())
 
     @_mending
-    def take_in(self, transcript: Transcript) -> Session:
-        """Keep a conversation from elsewhere as a session of its own; its turns get numbers of ours."""
+    def take_in(self, transcripts: Sequence[Transcript]) -> list[Session]:
+        """Keep conversations from elsewhere as sessions of their own, all or none; their turns get numbers of ours."""
+        names = []
         with self._db.writing(synced=True) as connection:
-            name, numbers = statements.insert_transcript(connection, transcript)
-            for number in numbers:
-                self._index.put_in(connection, number)
-        return queries.beginning_with(self._db, name)
+            for transcript in transcripts:
+                name, numbers = statements.insert_transcript(connection, transcript)
+                names.append(name)
+                for number in numbers:
+                    self._index.put_in(connection, number)
+        return [queries.beginning_with(self._db, name) for name in names]
 
     @_mending
-    def remove(self, sessions: Iterable[str]) -> None:
+    def remove(self, sessions: Collection[str]) -> None:
         """Remove sessions with all that is only theirs, from the disk as well."""
+        removal.remove(self._db, sessions, self._index, self._say)
+
+    @_mending
+    def said_only_in(self, sessions: Collection[str]) -> set[str]:
+        """The user's messages of these sessions that stand in no other."""
+        return removal.said_only_in(self._db, sessions)
+
+    def damaged_copies(self) -> list[Path]:
+        """The files that were damaged once, and are kept."""
+        return sorted(self._path.parent.glob(f"{self._path.name}.damaged-*")) if self._path else []
+
+    @_mending
+    def withdraw(self, session: str) -> None:
+        """Remove a session that came to nothing: as quickly as it was made, but for its words in the index."""
         with self._db.writing() as connection:
-            for session in sessions:
-                statements.remove_session(connection, session, self._index)
-            self._index.purge(connection)
-        self._db.shed()
+            statements.remove_session(connection, session, self._index)
+
+    @_mending
+    def has(self, session: str) -> bool:
+        """Whether it was not removed meanwhile."""
+        return queries.is_there(self._db, session)
 
     @_mending
     def sessions(self, most: int = -1) -> list[Session]:
@@ -231,8 +257,12 @@ class Store:
 
     @_mending
     def older_than(self, age: timedelta) -> list[Session]:
-        """Those in which nothing happened for that long, the oldest first."""
-        return queries.untouched_since(self._db, to_text(self._clock() - age))
+        """Those in which nothing happened for that long, the oldest first. Raises UsageError for more than there is."""
+        try:
+            moment = self._clock() - age
+        except OverflowError as error:
+            raise UsageError("nothing is that old: the calendar begins with the year 1.") from error
+        return queries.untouched_since(self._db, to_text(moment))
 
     @_mending
     def find(self, typed: str) -> Session:

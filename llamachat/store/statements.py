@@ -9,9 +9,8 @@ from typing import Any
 
 from llamachat.chat.conversation import Made
 from llamachat.chat.transcript import Entry, Session, Transcript, settled, to_text
-from llamachat.errors import StorageError
 from llamachat.store import ids, rows
-from llamachat.store.faults import damaged
+from llamachat.store.faults import damaged, gone
 from llamachat.store.index import Index
 
 
@@ -25,11 +24,11 @@ def insert_session(connection: sqlite3.Connection, session: Session) -> str:
         "title": rows.writable(session.title),
         "created": to_text(session.created),
         "updated": to_text(session.updated),
-        "model": session.model,
-        "preset": session.preset,
-        "system": session.system and rows.writable(session.system),
+        "model": rows.writable_or_none(session.model),
+        "preset": rows.writable_or_none(session.preset),
+        "system": rows.writable_or_none(session.system),
         "one_shot": int(session.one_shot),
-        "path": session.path,
+        "path": rows.writable_or_none(session.path),
     }
     _insert(connection, "sessions", values)
     return name
@@ -72,39 +71,52 @@ def insert_transcript(connection: sqlite3.Connection, transcript: Transcript) ->
     numbers: dict[int | None, int | None] = {None: None}
     for entry in transcript.entries:
         turn = replace(entry.turn, parent=numbers[entry.turn.parent], state=settled(entry.turn.state))
-        numbers[entry.turn.number] = insert_turn(connection, session, replace(entry, turn=turn))
+        made = rows.translated(entry.made, numbers)
+        numbers[entry.turn.number] = insert_turn(connection, session, replace(entry, turn=turn, made=made))
+    summaries: dict[int, int] = {}
+    for summary in transcript.summaries:
+        first, last, made = numbers[summary.first], numbers[summary.last], rows.translated(summary.made, numbers)
+        assert first is not None
+        assert last is not None
+        summaries[summary.number] = insert_summary(connection, first, last, summary.content, made, summary.created)
+    for entry in transcript.entries:  # now that the summaries that answers saw have numbers
+        number = numbers[entry.turn.number]
+        if number is not None and entry.made is not None and "summary" in entry.made:
+            seen = next((new for old, new in summaries.items() if old == entry.made["summary"]), None)
+            made = rows.translated({**entry.made, "summary": seen}, numbers)
+            change_turn(connection, number, made=rows.text_of(made))
     change_session(connection, session, leaf=numbers[transcript.session.leaf])
     return session, [number for number in numbers.values() if number is not None]
 
 
 def change_turn(connection: sqlite3.Connection, turn: int, **values: Any) -> None:
-    """Set columns of a turn. Raises StorageError if it is gone."""
+    """Set columns of a turn. Raises Gone."""
     columns = ", ".join(f"{name} = :{name}" for name in values)
     changed = connection.execute(f"UPDATE turns SET {columns} WHERE id = :turn", {"turn": turn, **values})
     if not changed.rowcount:
-        raise _gone()
+        raise gone()
 
 
 def change_session(connection: sqlite3.Connection, session: str, **values: Any) -> None:
-    """Set columns of a session. Raises StorageError if it is gone, Damaged if only its index does not know it."""
+    """Set columns of a session. Raises Gone, or Damaged if only its index does not know it."""
     columns = ", ".join(f"{name} = :{name}" for name in values)
     changed = connection.execute(f"UPDATE sessions SET {columns} WHERE id = :session", {"session": session, **values})
     if not changed.rowcount:
         is_there = connection.execute("SELECT 1 FROM sessions WHERE +id = ?", (session,)).fetchone()
-        raise damaged(None) if is_there else _gone()
+        raise damaged(None) if is_there else gone()
 
 
 def check_turn(connection: sqlite3.Connection, session: str, turn: int) -> None:
-    """Raises StorageError unless it is one of the session's."""
+    """Raises Gone unless it is one of the session's."""
     if not connection.execute("SELECT 1 FROM turns WHERE id = ? AND session = ?", (turn, session)).fetchone():
-        raise _gone()
+        raise gone()
 
 
 def session_of_turn(connection: sqlite3.Connection, turn: int) -> str:
-    """Raises StorageError if the turn is gone."""
+    """Raises Gone."""
     row = connection.execute("SELECT session FROM turns WHERE id = ?", (turn,)).fetchone()
     if row is None:
-        raise _gone()
+        raise gone()
     session: str = row[0]
     return session
 
@@ -134,7 +146,3 @@ def _insert(connection: sqlite3.Connection, table: str, values: dict[str, Any]) 
     number = connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({places})", values).lastrowid
     assert number is not None
     return number
-
-
-def _gone() -> StorageError:
-    return StorageError("this session was removed meanwhile.", "To begin another: llamachat")

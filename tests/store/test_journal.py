@@ -65,6 +65,28 @@ def test_a_growing_answer_is_written_four_times_a_second(store, journal, convers
     )
 
 
+def test_of_several_answers_each_is_written_four_times_a_second(store, now):
+    journal = Journal(lambda: store, clock=lambda: now[0])
+    conversation = Conversation(keeper=journal)
+    journal.begin(Head("one?"))
+    conversation.add(user("one?"))
+    numbers = conversation.begin_answers(3)
+    for _ in range(8):
+        now[0] += 0.0625
+        for number in numbers:
+            conversation.grow_answer("x", number)
+    kept = [entry.turn for entry in store.load(journal.session).entries[1:]]
+    assert [(turn.message.content, turn.state) for turn in kept] == [("x" * 8, State.STREAMING)] * 3
+    conversation.end_answer(answer("b"), State.COMPLETE, number=numbers[1])
+    conversation.take_back(numbers[0])
+    transcript = store.load(journal.session)
+    assert [(entry.turn.message.content, entry.turn.state) for entry in transcript.entries[1:]] == [
+        ("b", State.COMPLETE),
+        ("x" * 8, State.STREAMING),
+    ]
+    assert {entry.turn.parent for entry in transcript.entries[1:]} == {transcript.entries[0].turn.number}
+
+
 def test_an_answer_is_taken_up_again(store, journal, conversation, now):
     conversation.end_answer(answer("a"), State.INTERRUPTED)
     journal.ended(conversation.last)
@@ -83,7 +105,10 @@ def test_what_else_changes_is_written_in_its_numbers(store, journal, conversatio
     journal.renamed("Numbers")
     journal.reframed(model="other", preset="brief", system=None)
     journal.pinned(question, pinned=True)
-    journal.summarised(question, reply, "One.")
+    summary = conversation.summarise(question, reply, "One.", {"turns": [question, reply]})
+    journal.summarised(summary)
+    conversation.end_answer(answer("1"), State.COMPLETE)
+    journal.ended(conversation.last, {"turns": [question], "summary": summary.number})
     journal.moved(question)
     transcript = store.load(journal.session)
     assert (transcript.session.title, transcript.session.model, transcript.session.preset) == (
@@ -92,7 +117,10 @@ def test_what_else_changes_is_written_in_its_numbers(store, journal, conversatio
         "brief",
     )
     assert [entry.pinned for entry in transcript.entries] == [True, False]
-    assert transcript.summaries[0].last == journal.number(reply)
+    (kept,) = transcript.summaries
+    assert kept.last == journal.number(reply)
+    assert kept.made["turns"] == [journal.number(question), journal.number(reply)]
+    assert transcript.entries[1].made == {"turns": [journal.number(question)], "summary": kept.number}
     assert transcript.session.leaf == journal.number(question)
 
 
@@ -111,3 +139,98 @@ def test_the_store_is_opened_when_there_is_something_to_write(path):
         journal.added(conversation.last)
     assert len(opened) == 1
     opened[0].close()
+
+
+def converse(conversation: Conversation, question: str, reply: str) -> None:
+    """Its keeper is told."""
+    conversation.add(user(question))
+    conversation.add(answer(""), State.STREAMING)
+    conversation.grow_answer(reply)
+    conversation.end_answer(answer(reply), State.COMPLETE)
+
+
+@pytest.fixture
+def kept(store) -> tuple[Conversation, Journal]:
+    """A conversation with one exchange, and what keeps it."""
+    journal = Journal(lambda: store)
+    journal.begin(Head("one?", model="parrot", system="Be brief."))
+    conversation = Conversation("Be brief.", journal)
+    converse(conversation, "one?", "1")
+    return conversation, journal
+
+
+def test_what_is_said_after_its_session_was_removed_is_kept_and_what_was_removed_stays_so(store, kept):
+    conversation, journal = kept
+    removed = journal.session
+    store.remove([removed])
+    converse(conversation, "two?", "2")
+    converse(conversation, "three?", "3")
+    assert journal.trouble is None
+    assert journal.session != removed
+    assert said(store, journal.session) == ["two?", "2", "three?", "3"]
+    assert store.search("one") == []
+    head = store.find(journal.session)
+    assert (head.title, head.model, head.system) == ("two?", "parrot", "Be brief.")
+    assert f"kept as {journal.session}" in journal.take_remark()
+    assert journal.take_remark() == ""
+
+
+def test_an_answer_under_way_is_kept_with_its_question_when_the_session_is_removed(store, kept):
+    conversation, journal = kept
+    conversation.add(user("two?"))
+    conversation.add(answer(""), State.STREAMING)
+    conversation.grow_answer("a beginning")
+    store.remove([journal.session])
+    conversation.end_answer(answer("a beginning and an end"), State.COMPLETE, {"seed": 1, "turns": [0, 1, 2]}, 5)
+    assert said(store, journal.session) == ["two?", "a beginning and an end"]
+    last = store.load(journal.session).branch[-1]
+    assert last.made == {"seed": 1, "turns": [None, None, journal.number(2)]}
+    assert last.turn.state is State.COMPLETE
+
+
+def test_an_answer_that_goes_on_or_grows_is_kept_when_the_session_is_removed(store, now):
+    journal = Journal(lambda: store, clock=lambda: now[0])
+    journal.begin(Head("one?"))
+    conversation = Conversation(None, journal)
+    converse(conversation, "one?", "1")
+    store.remove([journal.session])
+    conversation.reopen_answer()
+    assert states(store, journal.session) == [State.COMPLETE, State.STREAMING]
+    store.remove([journal.session])
+    now[0] += 1
+    conversation.grow_answer(" and more")
+    assert said(store, journal.session) == ["one?", "1 and more"]
+
+
+def test_moves_names_and_pins_in_a_removed_session_are_no_trouble_and_make_none(store, kept):
+    conversation, journal = kept
+    store.remove([journal.session])
+    conversation.move(0)
+    conversation.pin(0)
+    journal.renamed("Another")
+    assert journal.trouble is None
+    assert store.sessions() == []
+    conversation.add(user("another one?"))
+    conversation.move(1)
+    conversation.pin(1)
+    assert journal.trouble is None
+    assert said(store, journal.session) == ["another one?"]
+
+
+def test_what_was_withdrawn_is_not_there(store):
+    journal = Journal(lambda: store)
+    journal.begin(Head("secret", one_shot=True))
+    conversation = Conversation(None, journal)
+    conversation.add(user("secret"))
+    journal.withdraw()
+    assert (store.sessions(), store.search("secret")) == ([], [])
+
+
+def test_only_what_was_added_is_withdrawn_from_a_session_that_was_there(store, kept):
+    _, journal = kept
+    again = Journal.resume(lambda: store, store.load(journal.session))
+    other = store.load(journal.session).conversation()
+    other.keeper = again
+    other.add(user("secret"))
+    again.withdraw()
+    assert said(store, journal.session) == ["one?", "1"]

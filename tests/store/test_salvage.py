@@ -200,7 +200,7 @@ def test_what_is_only_in_the_log_is_saved_too(path, tmp_path):
     with Store(tmp_path / "sessions.db", say=lines.append) as store:
         (session,) = store.sessions()
         assert said(store, session.id) == ["one?", "in the log"]
-    assert "2 messages of 1 sessions" in lines[0]
+    assert "2 messages of 1 session could" in lines[0]
 
 
 def test_damage_found_while_it_is_open_is_mended_at_once(path):

@@ -181,7 +181,7 @@ def test_a_turn_cannot_follow_one_of_another_session(store):
 def test_a_transcript_is_taken_in_as_a_session_of_its_own(store):
     session = talk(store, "one?", "1", "two?", "2")
     talk(store, "another")
-    copy = store.take_in(store.load(session))
+    (copy,) = store.take_in([store.load(session)])
     assert copy.id != session
     assert copy.title == "one?"
     assert said(store, copy.id) == said(store, session)

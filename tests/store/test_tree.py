@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from llamachat.chat.conversation import Conversation, State
+from llamachat.chat.conversation import Conversation, Nobody, State
 from llamachat.chat.keeping import Head
 from llamachat.store.journal import Journal
 from llamachat.store.sessions import Store
@@ -69,6 +69,28 @@ class Histories(RuleBasedStateMachine):
         self.journal.ended(self.conversation.last, {"of": name}, n_pieces)
         self.model[name] = (self.leaf, state)
         self.leaf = name
+
+    @precondition(lambda self: not self.can_ask)
+    @rule(says=st.lists(st.booleans(), min_size=2, max_size=4), data=st.data())
+    def reply_together(self, says: list[bool], data) -> None:
+        """`/retry --n`: some of the answers come to nothing, and a key picks one of the others."""
+        question, before = self.leaf, self.conversation.leaf
+        self.conversation.keeper = self.journal
+        numbers = self.conversation.begin_answers(len(says))
+        for number in (*numbers, *numbers):
+            self.conversation.grow_answer("…", number)
+        found = []
+        for number, said in zip(numbers, says, strict=True):
+            if said:
+                name = next(self.names)
+                self.conversation.end_answer(answer(name), State.COMPLETE, {"of": name}, 2, number)
+                self.model[name] = (question, State.COMPLETE)
+                found.append(name)
+            else:
+                self.conversation.take_back(number)
+        self.leaf = data.draw(st.sampled_from(found)) if found else question
+        self.conversation.move(self.numbers()[self.leaf] if found else before)
+        self.conversation.keeper = Nobody()
 
     @precondition(lambda self: not self.can_ask)
     @rule()
