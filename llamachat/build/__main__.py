@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from llamachat.build import binding, checkout, selfcheck
+from llamachat.build import binding, checkout, replace, selfcheck
 from llamachat.build.flags import recipe_for_this_machine
-from llamachat.build.runner import LoggedRunner, guarded, is_live
+from llamachat.build.runner import guarded
 
 COMMAND = "python -m llamachat.build"
 
@@ -54,13 +54,12 @@ def _install(venv: Path, out: TextIO, *, dev: bool) -> int:
 
 
 def _rebuild(out: TextIO) -> int:
-    handle, log = tempfile.mkstemp(prefix="llamachat-build-", suffix=".log")
-    os.close(handle)
-    runner = LoggedRunner(Path(log), out, live=is_live(out, os.environ))
-    recipe = recipe_for_this_machine(os.environ)
-    result = binding.rebuild(sys.executable, binding.installed_requirement(), recipe, runner)
-    if result is binding.Check.WORKS:
-        runner.say("llama.cpp decodes with it. llamachat uses it from its next start.")
+    with replace.workplace(out) as (runner, state), tempfile.TemporaryDirectory(prefix="llamachat-build-") as folder:
+        recipe = recipe_for_this_machine(os.environ)
+        rebuild = replace.Rebuild(sys.executable, binding.installed_requirement(), recipe, Path(folder))
+        result = rebuild.run(runner, state)
+        if result is binding.Check.WORKS:
+            runner.say("llama.cpp decodes with it. llamachat uses it from its next start.")
     return 1 if result is binding.Check.CRASHED else 0
 
 

@@ -9,7 +9,7 @@ from enum import Enum
 from pathlib import Path
 
 from llamachat.build import selfcheck
-from llamachat.build.flags import Recipe, exactly
+from llamachat.build.flags import Recipe
 from llamachat.build.runner import Runner, StepFailed, must
 
 BINDING = "llama-cpp-python"
@@ -47,16 +47,20 @@ def build_and_check(python: str, requirement: str, recipe: Recipe, runner: Runne
     return result
 
 
-def check(python: str, runner: Runner) -> Check:
-    """Decode tokens with the starter model in a child process, where a crash costs nothing."""
+def check(python: str, runner: Runner, beside: Path | None = None) -> Check:
+    """Decode tokens with the starter model in a child process, where a crash costs nothing.
+
+    `beside` is a folder with a binding that is not installed, to be tried instead.
+    """
     command = [python, "-m", "llamachat.build", "--check"]  # which is not installed there yet
-    status = runner.run("checking llama.cpp", command, {"PYTHONPATH": str(ROOT)})
+    places = [str(place) for place in (beside, ROOT) if place]
+    status = runner.run("checking llama.cpp", command, {"PYTHONPATH": os.pathsep.join(places)})
     return {0: Check.WORKS, selfcheck.NO_MODEL: Check.NO_MODEL}.get(status, Check.CRASHED)
 
 
-def pip(python: str, *arguments: str) -> list[str]:
-    """Spell the command that runs `pip install` in the environment of `python`."""
-    return [python, "-m", "pip", "--no-input", "--disable-pip-version-check", "install", *arguments]
+def pip(python: str, *arguments: str, command: str = "install") -> list[str]:
+    """Spell the command that runs `pip install`, or another of pip's, in the environment of `python`."""
+    return [python, "-m", "pip", "--no-input", "--disable-pip-version-check", command, *arguments]
 
 
 def _build_or_fall_back(python: str, requirement: str, recipe: Recipe, runner: Runner) -> Recipe:
@@ -85,14 +89,6 @@ def duration_of_build() -> str:
     """Say how long compiling llama.cpp takes here."""
     n_cpus = os.cpu_count() or 1
     return f"about {max(1, round(BUILD_CORE_MINUTES / n_cpus))} minutes on {n_cpus} CPUs"
-
-
-def rebuild(python: str, requirement: str, recipe: Recipe, runner: Runner) -> Check:
-    """Compile the binding anew into the environment of `python`, whatever pip has of it, and check it."""
-    runner.say(f"llama.cpp is compiled for this machine: {duration_of_build()}.")
-    if runner.run("looking for pip", [python, "-m", "pip", "--version"]) != 0:  # uv makes environments without it
-        must(runner, "installing pip", [python, "-m", "ensurepip"])
-    return build_and_check(python, requirement, exactly(recipe), runner)
 
 
 def installed_requirement() -> str:

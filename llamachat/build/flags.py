@@ -84,11 +84,6 @@ def choose_recipe(env: Mapping[str, str], compilers: Sequence[Compiler], nvcc: s
     return Recipe(cuda, exact=True, note=f"CUDA is on ({nvcc}), which takes longer", fallback=plain)
 
 
-def exactly(recipe: Recipe) -> Recipe:
-    """Return the recipe as one that takes nothing from pip's cache."""
-    return replace(recipe, exact=True, fallback=recipe.fallback and exactly(recipe.fallback))
-
-
 def recipe_for_this_machine(env: Mapping[str, str]) -> Recipe:
     """Look at the compilers, the CUDA toolkit and the driver of this machine."""
     nvcc = env.get("CUDACXX") or shutil.which("nvcc", path=env.get("PATH"))
@@ -98,14 +93,32 @@ def recipe_for_this_machine(env: Mapping[str, str]) -> Recipe:
 def find_compilers(env: Mapping[str, str]) -> list[Compiler]:
     """Ask the compilers that CMake would take; none where there is none, or it is none of GCC's kind (MSVC)."""
     found = []
-    for variable, (language, names) in COMPILERS.items():
-        present = filter(None, (shutil.which(name, path=env.get("PATH")) for name in names))
-        compiler = shlex.split(env.get(variable, "")) or [next(present, "")]
+    for variable, (language, _) in COMPILERS.items():
         with suppress(OSError, subprocess.CalledProcessError):
-            command = [*compiler, "-dM", "-E", "-x", language, "-"]
-            reply = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
-            found.append(compiler_from_macros(reply.stdout))
+            found.append(compiler_from_macros(_macros(_command(variable, env), language)))
     return found
+
+
+def native_macros(env: Mapping[str, str]) -> frozenset[str]:
+    """The macros that the C compiler here defines when it builds for this very processor, as llama.cpp has it do.
+
+    Empty where there is no compiler, or none that can be asked so.
+    """
+    for flag in ("-march=native", "-mcpu=native"):  # the second on Arm
+        with suppress(OSError, subprocess.CalledProcessError):
+            return frozenset(dict(_MACRO.findall(_macros(_command("CC", env), "c", flag))))
+    return frozenset()
+
+
+def _command(variable: str, env: Mapping[str, str]) -> list[str]:
+    """The compiler that CMake would take."""
+    present = filter(None, (shutil.which(name, path=env.get("PATH")) for name in COMPILERS[variable][1]))
+    return shlex.split(env.get(variable, "")) or [next(present, "")]
+
+
+def _macros(compiler: Sequence[str], language: str, *flags: str) -> str:
+    command = [*compiler, *flags, "-dM", "-E", "-x", language, "-"]
+    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True).stdout
 
 
 def _loads(library: str) -> bool:

@@ -2,9 +2,6 @@
 
 import io
 import signal
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
@@ -13,31 +10,10 @@ from llamachat.build.__main__ import main
 from llamachat.build.binding import Check
 from llamachat.build.flags import Recipe
 from llamachat.build.runner import StepFailed
+from tests.build.scripted import ScriptedRunner
 
 BINDING = "llama-cpp-python==0.3.36"
 CPU, CUDA = Recipe("-DX=1"), Recipe("-DGGML_CUDA=on -DX=1", exact=True, fallback=Recipe("-DX=1"))
-
-
-@dataclass
-class ScriptedRunner:
-    """Ends each command with the next status that `statuses` has for a word of it, or 0."""
-
-    log: Path = Path("build.log")
-    statuses: dict[str, list[int]] = field(default_factory=dict)
-    said: list[str] = field(default_factory=list)
-    commands: list[tuple[str, str]] = field(default_factory=list)
-
-    def say(self, line: str) -> None:
-        self.said.append(line)
-
-    def run(self, title: str, command: Sequence[str], env: Mapping[str, str] | None = None) -> int:
-        self.commands.append((" ".join(command), dict(env or {}).get("CMAKE_ARGS", "")))
-        waiting = [codes for word, codes in self.statuses.items() if word in " ".join(command) and codes]
-        return waiting[0].pop(0) if waiting else 0
-
-    def builds(self) -> list[tuple[str, str]]:
-        """The commands that compile or install with flags."""
-        return [(command, args) for command, args in self.commands if "pip" in command and " -v " in command]
 
 
 def test_a_build_that_works_is_installed_once_and_may_come_from_pips_cache():
@@ -99,19 +75,6 @@ def test_a_build_that_fails_without_a_fallback_names_the_log_and_what_may_mend_i
     with pytest.raises(StepFailed) as failure:
         binding.build_and_check("py", BINDING, Recipe("", hint="install g++"), runner)
     assert (failure.value.log, failure.value.hint) == (runner.log, "install g++")
-
-
-def test_the_rebuild_command_takes_nothing_from_the_cache_not_even_for_the_fallback():
-    runner = ScriptedRunner(statuses={" -v ": [1]})
-    assert binding.rebuild("py", BINDING, CUDA, runner) is Check.WORKS
-    assert len(runner.builds()) == 2
-    assert all("--no-cache-dir" in command for command, _ in runner.builds())
-
-
-def test_the_rebuild_command_installs_pip_where_there_is_none():
-    runner = ScriptedRunner(statuses={"pip --version": [1]})
-    binding.rebuild("py", BINDING, Recipe(""), runner)
-    assert runner.commands[1][0] == "py -m ensurepip"
 
 
 def test_the_rebuild_command_knows_the_release_that_llamachat_needs():
