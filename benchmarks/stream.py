@@ -17,8 +17,9 @@ from llamachat.chat.conversation import Conversation
 from llamachat.chat.turn import Settings
 from llamachat.engine.base import Delta
 from llamachat.engine.ladder import Ladder
+from llamachat.engine.pipe import FrameReader, pack
 from llamachat.engine.process import EngineProcess
-from llamachat.engine.protocol import Done, Down, FrameReader, Hello, Load, Loaded, Reply, TextDelta, pack
+from llamachat.engine.protocol import Done, Down, Hello, Load, Loaded, Reply, TextDelta
 from llamachat.environment import Environment
 from llamachat.types import ContextUse, FinishReason, LoadOptions, ModelInfo, Sampling, Timings, Usage
 from llamachat.ui.screen import Screen
