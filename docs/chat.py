@@ -28,6 +28,9 @@ what you typed is looked at: a pasted text cannot attach anything. `\\@name` sta
 **Typed ahead**: keys pressed while an answer streams are not echoed; they appear in the next prompt, and Enter among
 them sends. The prompt is there while the model loads.
 
+**What you write is read while you write it**: at each pause the model takes in what is certain, so that after a long
+paste Enter has little left to wait for. `prefill.typing = false` in the configuration spares a battery.
+
 **History** is shared by all chats on this machine: Up, Ctrl-R, and at the end of the line a suggestion in grey that
 Right takes. `keys = "vi"` in the configuration gives the keys of vi.
 
@@ -38,10 +41,18 @@ Answers are shown as they come and are never repainted, so scrolling, tmux and s
 Whatever it writes, nothing of it acts on the terminal: control characters appear as pictures (`␛`) or as `�`, and
 what hides or reorders text is left out.
 
-What a model thinks before it answers (`<think>`) is folded into a line; `/thoughts` shows it.
+What a model thinks before it answers (`<think>`) is folded into a line, also where its template writes the tag and the
+model only its end; `/thoughts` shows it.
 
 Ctrl-C stops an answer; what was said is kept, and `/continue` goes on from there. At an empty prompt Ctrl-C twice,
 or Ctrl-D, leaves.
+
+**Several answers**: `/retry --n 3` makes three at once, a word of each in turn. The first is shown as it comes, the
+others after it, and a key picks the one that the chat goes on from, without reading it again; all are kept as branches.
+Ctrl-C stops all of them, and what was said can be picked and gone on with. They share the context: where it is full,
+those that are not at their end are cut, and `/continue` makes room. With a seed each has its own (7, 8, 9), and the
+same seed with the same N gives the same answers. Alone, an answer with one of these seeds may differ by a word, since
+the last bits of the arithmetic depend on how much is computed at a time.
 
 The line below the prompt has the model, the preset, how full the context is, and the speed of the last answer.
 Colours follow the terminal's background; `theme = "light"` or `"dark"` decides it, `NO_COLOR` turns them off. `bell
@@ -55,6 +66,7 @@ answer's end.
 Every chat is kept, turn by turn, as it happens: `llamachat -c` goes on with the latest, whatever ended it, and
 [sessions.md](sessions.md) has the rest. A conversation is a tree: `/edit`, `/retry` and `/branch` start another
 branch, `/tree` draws them, and its numbers are what `/switch` takes (`/edit` and `/branch` count your own messages).
+A message with files comes back with them folded, as `[142 lines attached]`, and they are sent as they were.
 `/private`, or `--no-save` at the start, writes nothing, what you type included.
 
 """

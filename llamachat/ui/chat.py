@@ -7,23 +7,24 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llamachat import presets
 from llamachat.chat import turn
+from llamachat.chat.compact import Event
 from llamachat.chat.conversation import Conversation, State, Turn
 from llamachat.chat.keeping import Head, Keeping
-from llamachat.chat.made import context_of
-from llamachat.chat.transcript import Transcript, title_of
+from llamachat.chat.made import context_of, opens_thought
+from llamachat.chat.transcript import Session, Transcript, title_of
 from llamachat.chat.turn import Settings
 from llamachat.choices import Choices
-from llamachat.engine.base import Engine, Event, Finished
+from llamachat.engine.base import Engine, Finished
 from llamachat.errors import EngineDied, ForbiddenTag, Interrupted, LlamachatError, StorageError, UsageError
 from llamachat.presets import Shelf
-from llamachat.types import ContextUse, FinishReason, ModelInfo, Role
+from llamachat.types import ContextUse, ModelInfo, Role
 from llamachat.ui import toolbar
 from llamachat.ui.interrupt import on_interrupt
 from llamachat.ui.sanitise import sanitise
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 _OUTPUT_ERRORS = (errno.ENOSPC, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC))
 _LONG = 10.0  # seconds of an answer after which the bell may ring
 _AGAIN = "your message is back in the prompt."
-_BROKEN_OFF = "[it broke off here; /continue goes on]"
+BROKEN_OFF = "[it broke off here; /continue goes on]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,8 @@ class Outside:
     traceback, `on_answer` is told the file of the model that answered, `edit` lets the user's editor change a
     text, `copy` puts one on the clipboard and says how, `record_input` switches the history of what is typed. `keep`
     makes what keeps a new conversation, `keep_on` what goes on keeping one, `store` has all that were kept,
-    `as_it_was` gives the choices that held in one.
+    `as_it_was` gives the choices that held in one. `pick` lets the user pick a session from a list; None where that
+    would repaint too much.
     """
 
     make_engine: Callable[[Choices], Engine]
@@ -63,6 +65,7 @@ class Outside:
     keep_on: Callable[[Transcript], Keeping]
     store: Callable[[], Store]
     as_it_was: Callable[[Choices, Transcript], Choices]
+    pick: Callable[[Sequence[Session]], Session | None] | None = None
     clock: Callable[[], float] = time.monotonic
 
 
@@ -81,6 +84,7 @@ class Chat:
         self.leaving = False
         self._draft = ""
         self._told_trouble = False
+        screen.opens_thought = self._opens_thought
         self.start_over()
 
     @property
@@ -119,6 +123,7 @@ class Chat:
         self.last: Finished | None = None
         self.edited: Turn | None = None  # the next message takes the place of this one
         self._has_begun = False
+        self._unidentified: list[int] = []  # answers of this model since it was loaded, while its hash is not known
 
     def take_up(self, transcript: Transcript) -> None:
         """Go on with a conversation that was kept; its last exchange is shown. A private chat stays one: it goes on
@@ -131,29 +136,37 @@ class Chat:
             self.keeping = self.conversation.keeper = self.outside.keep_on(transcript)
             self._reframe()
         self.last = self.edited = None
+        self._unidentified = []
         self._draft = self.conversation.step_back()
         self._show_end(transcript)
 
     def _show_end(self, transcript: Transcript) -> None:
         turns = self.conversation.turns
-        self.say(f"{transcript.session.title} ({len(turns)} messages)", Look.STRONG)
+        n_messages = f"{len(turns)} message{'s' * (len(turns) != 1)}"
+        self.say(f"{title_of(transcript.session.title)} ({n_messages})", Look.STRONG)
         for turn_ in turns[-2:]:
             if turn_.message.role is Role.USER:
                 self.say(f"{self.screen.theme().glyphs.prompt} {turn_.message.content}", Look.DIM)
             else:
-                self.screen.answer_text(turn_.message.content)
+                made = self.conversation.made_of(turn_.number)
+                self.screen.answer_text(turn_.message.content, opens_thought=opens_thought(made))
                 if turn_.state is not State.COMPLETE:
-                    self.say(_BROKEN_OFF, Look.DIM)
+                    self.say(BROKEN_OFF, Look.DIM)
         self.say("")
+
+    def _opens_thought(self) -> bool:
+        """Whether the answer that comes begins inside a thought; of one that goes on, its record says it."""
+        if self.conversation.made is not None:
+            return opens_thought(self.conversation.made)
+        return bool(self.engine.info and self.engine.info.opens_thought)
 
     def say_goodbye(self) -> None:
         """How to come back, when there is something to come back to. What could not be saved yet is tried once more."""
         if self.keeping is None or not self.conversation.turns:
             return
+        self._identify()
         self.keeping.catch_up()
-        if self.keeping.trouble:
-            self.say(f"This chat was not saved: {self.keeping.trouble}", Look.ERROR)
-        else:
+        if not self.keeping.trouble:  # else what keeps it tells it, when all was tried
             self.say("To go on with this chat: llamachat -c", Look.DIM)
 
     def choose(self, choices: Choices) -> None:
@@ -163,7 +176,7 @@ class Chat:
             engine.on_change = self.engine.on_change
             self.engine.close()
             self.engine = engine
-            self.last = None
+            self.last, self._unidentified = None, []
             self.engine.start()
             self.say("Loading the model; you can type meanwhile.")
         self.choices = choices
@@ -244,36 +257,20 @@ class Chat:
             title, system = title_of(sanitise(text)), self.conversation.system
             self.keeping.begin(Head(title, self.engine.name, self.preset, system, path=self.engine.path))
 
-    def retry(self, n: int) -> None:
-        """Answer the last question again, beside the answer it has; of several answers the user picks one."""
-        question, before = self.conversation.questions[-1].number, self.conversation.leaf
-        found: list[int] = []
+    def retry(self) -> None:
+        """Answer the last question again, beside the answer it has."""
+        before = self.conversation.leaf
+        self.conversation.move(self.conversation.questions[-1].number)
         try:
-            for count in range(n):
-                self.conversation.move(question)
-                if n > 1:
-                    self.say(f"{count + 1} of {n}", Look.STRONG)
-                self._stream(turn.answer(self.conversation, self.engine, self._variation(count)))
-                found += [self.conversation.leaf] if self.conversation.leaf is not None else []
-                if self.last and self.last.reason is FinishReason.INTERRUPTED:
-                    break
+            self._stream(turn.answer(self.conversation, self.engine, self.settings))
         finally:
             if not self.conversation.has_answer:
-                self.conversation.move(found[-1] if found else before)
-        if len(found) > 1:
-            keys = "".join(str(count + 1) for count in range(len(found)))
-            picked = self.ask_key(f"Keep which? [{'/'.join(keys)}]", keys)
-            self.conversation.move(found[int(picked) - 1])
+                self.conversation.move(before)
 
     def go_on(self) -> None:
         """Let the last answer go on where it broke off."""
         said = last_answer(self)
         self._stream(turn.continue_answer(self.conversation, self.engine, self.settings), said)
-
-    def _variation(self, count: int) -> Settings:
-        """The settings of one of several answers: with a seed, each has another."""
-        settings = self.settings
-        return settings if settings.seed is None else replace(settings, seed=settings.seed + count)
 
     def _stream(self, events: Iterator[Event], before: str = "") -> None:
         """Show an answer as it comes. Ctrl-C ends it; what came stays, in the chat and on the screen."""
@@ -285,27 +282,46 @@ class Chat:
                     finished = self.last = event
         if not self.conversation.has_answer or finished is None:
             raise Interrupted("stopped before the first word.")
+        self.close_answer(finished, self.conversation.last.state if self.conversation.last else State.COMPLETE)
+        self.ring_after(self.outside.clock() - started)
+        self.get_ready([self.conversation.turns[-1].number])
+
+    def _identify(self) -> None:
+        """Once the hash of the model's file is known, the answers before it get it into their records."""
+        if (info := self.engine.info) and info.sha256:
+            self.conversation.identify(self._unidentified, info.path, info.sha256)
+            self._unidentified = []
+
+    def ring_after(self, seconds: float) -> None:
+        """The bell, if what the user waited for took long."""
+        if seconds >= _LONG:
+            self.screen.ring(self.choices.text("bell") or "off")
+
+    def get_ready(self, answers: Iterable[int]) -> None:
+        """What is done when there are new answers, turns with these numbers, and the conversation stands at one."""
         if info := self.engine.info:
             self.outside.on_answer(Path(info.path))
-        self._close_answer(finished, self.outside.clock() - started)
+        self._unidentified += answers
+        self._identify()
         turn.prepare(self.conversation, self.engine, self.settings)
 
-    def _close_answer(self, finished: Finished, seconds: float) -> None:
+    def close_answer(self, finished: Finished, state: State) -> None:
         """What is said after an answer."""
-        last = self.conversation.last
-        if remark := _remark(finished, last.state if last else State.COMPLETE):
+        if remark := _remark(finished, state, self.settings.max_tokens):
             self.say(remark, Look.DIM)
         if self.shows_statistics:
             self.say(statistics(finished), Look.DIM)
         if self.keeping and self.keeping.trouble and not self._told_trouble:
             self.say(f"This chat is not being saved: {self.keeping.trouble}", Look.ERROR)
+        elif self.keeping and self._told_trouble and not self.keeping.trouble:
+            self.say("This chat is saved again, with all that was said.", Look.DIM)
+        if self.keeping and (moved := self.keeping.take_remark()):
+            self.say(moved, Look.ERROR)
         self._told_trouble = bool(self.keeping and self.keeping.trouble)
         self.screen.gap()
-        if seconds >= _LONG:
-            self.screen.ring(self.choices.text("bell") or "off")
 
 
-def _remark(finished: Finished, state: State) -> str:
+def _remark(finished: Finished, state: State, max_tokens: int | None) -> str:
     """How an answer ended, when it is not at its end."""
     if state is State.INTERRUPTED:
         return "[stopped; what was said is kept, and /continue goes on]"
@@ -313,6 +329,8 @@ def _remark(finished: Finished, state: State) -> str:
         return ""
     if finished.context.used >= finished.context.size:
         return f"[cut: the context of {finished.context.size:,} tokens is full; /continue makes room and goes on]"
+    if max_tokens is None or finished.usage.completion_tokens < max_tokens:
+        return f"[cut: the answers have filled the context of {finished.context.size:,} tokens; /continue goes on]"
     return "[cut: the limit of tokens was reached; /continue goes on]"
 
 
@@ -330,4 +348,4 @@ def last_answer(chat: Chat) -> str:
 
 def last_words(chat: Chat) -> str:
     """The same without what the model thought first."""
-    return said_of(last_answer(chat))
+    return said_of(last_answer(chat), is_open=opens_thought(chat.conversation.made))

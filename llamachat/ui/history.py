@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import threading
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Collection, Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -18,12 +19,15 @@ from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
 from prompt_toolkit.history import History as Base
 
+from llamachat.ui.draft import message_of
 from llamachat.ui.pastes import clean, is_long
 
 _APPENDING = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
 _LONGEST = 100_000  # characters of an entry; a longer one is remembered by this session alone
 _INLINE_BYTES = 1 << 18  # more is read in a thread
 _ENTRIES_AT_A_TIME = 500  # between which keys are read
+_DATE = re.compile(rb"(^\n?#[^\n]*\n)(?=\+)", re.MULTILINE)  # of an entry, which follows
+_AFTER_DOCUMENTS = re.compile(r"\S[^\n]*:\n```.*\n```+\n\n(.*)", re.DOTALL)  # the words of a message with files
 
 
 class History(Base):
@@ -34,7 +38,7 @@ class History(Base):
         self.recording = True
         self.n_offered = 0  # to the draft that is being edited
         self._path = path
-        self._entries: dict[str, None] = {}  # oldest first
+        self._entries: dict[str, bool] = {}  # oldest first; whether it is in the file
         self._newest_first: list[str] | None = None
         self._known: tuple[int, int] = (0, 0)  # the file's inode, and how much of it has been read
         self._lock = threading.Lock()
@@ -114,12 +118,14 @@ class History(Base):
                 is_other = status.st_ino != self._known[0] or status.st_size < self._known[1]
                 start = file.seek(0 if is_other else self._known[1])
                 data = file.read()
+            if is_other:
+                self._forget_what_was_read()
         except FileNotFoundError:
             return
         except OSError as error:
             self._note("read", error)
             return
-        self._add(_parse(data))
+        self._add(_parse(data), is_in_file=True)
         self._known = (status.st_ino, start + len(data))
 
     def _append(self, text: str) -> bool:
@@ -141,15 +147,40 @@ class History(Base):
             self._note("written", error)
             return False
 
-    def _add(self, entries: Iterable[str]) -> None:
+    def _add(self, entries: Iterable[str], *, is_in_file: bool = False) -> None:
         with self._lock:
             for entry in entries:
                 self._entries.pop(entry, None)
-                self._entries[entry] = None
+                self._entries[entry] = is_in_file
                 self._newest_first = None
+
+    def _forget_what_was_read(self) -> None:
+        """What was removed from the file is not to be offered any more."""
+        with self._lock:
+            self._entries = {entry: False for entry, is_in_file in self._entries.items() if not is_in_file}
+            self._newest_first = None
 
     def _note(self, done: str, error: OSError) -> None:
         self._trouble = f"the input history {self._path} cannot be {done}: {error.strerror or error}."
+
+
+def without(data: bytes, messages: Collection[str]) -> bytes:
+    """A history file's bytes without the entries that were sent as these messages."""
+    said = {clean(message) for message in messages}
+    said |= {words[1] for message in said if (words := _AFTER_DOCUMENTS.fullmatch(message))}
+    parts = _DATE.split(data)  # what stands before the first date, then dates and entries by turns
+    kept = [parts[0]]
+    for date, lines in zip(parts[1::2], parts[2::2], strict=True):
+        entries = _parse(lines)
+        if not (entries and all(_is_among(entry, said) for entry in entries)):
+            kept += [date, lines]
+    return b"".join(kept)
+
+
+def _is_among(entry: str, said: set[str]) -> bool:
+    """Whether it was sent as one of these: without the marks of a block, a slash that was doubled, an @ of a file."""
+    text = message_of(entry)
+    return not said.isdisjoint({text, text.replace("@", ""), text[text.startswith("//") :]})
 
 
 class SuggestFromHistory(AutoSuggest):

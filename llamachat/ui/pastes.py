@@ -27,6 +27,7 @@ class Origin(StrEnum):
     PASTED = "pasted"
     RECALLED = "recalled"  # from the history, where nobody knows any more what of it was pasted
     WRITTEN = "written"  # by the user, in an editor or in a draft that comes back
+    ATTACHED = "attached"  # files at the head of a message that comes back
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,13 @@ class Pastes:
         self._folds: dict[str, _Fold] = {}
 
     def take(self, text: str, origin: Origin) -> str:
-        """The draft for a text from elsewhere: what was folded before is again, and all of it if it is long."""
+        """The draft for a text from elsewhere: what was folded before is again, and all of it if it is long.
+
+        Files at the head of a message that comes back stay as they are, and are folded if they are long.
+        """
+        if origin is Origin.WRITTEN and (start := _words_of(text)) and is_long(text[:start]):
+            head = _Fold(_FOLD.sub("\N{REPLACEMENT CHARACTER}", text[:start]), Origin.ATTACHED)
+            return self._folded(head) + self.take(text[start:], origin)
         text = clean(text)
         if origin is not Origin.PASTED:
             text = self._refolded(text)
@@ -134,6 +141,15 @@ def is_long(text: str, factor: int = 1) -> bool:
 
 def has_fold(draft: str) -> bool:
     return bool(_FOLD.search(draft))
+
+
+def _words_of(text: str) -> int:
+    """Where the words of a message begin, behind the files that it came with."""
+    if ":\n```" not in text:
+        return 0
+    from llamachat.chat.attachments import words_of  # noqa: PLC0415  9 ms that the first prompt does not wait for
+
+    return words_of(text)
 
 
 def clean(text: str) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any, TextIO
 
 from prompt_toolkit import PromptSession
@@ -52,6 +53,7 @@ _STYLES = {
 }
 _NO_STYLE = Style.from_dict({"auto-suggestion": "italic", "toolbar.tight": "bold", "toolbar.full": "bold reverse"})
 
+_PAUSE_SECONDS = 0.2  # without a key, after which the draft is worth a look
 _ESCAPE_SECONDS = 0.1  # in vi, after which a lone Escape is one
 _MOST_LOOKED_AT = 10_000  # characters of a draft that are looked through for an open block at each key
 _MODES = {InputMode.NAVIGATION: "normal", InputMode.REPLACE: "replace", InputMode.REPLACE_SINGLE: "replace"}
@@ -64,7 +66,8 @@ class Prompt:
     `label` and `toolbar` are drawn anew with each key, in colours for the `background` of the moment. `edit` lets the
     user's editor change a text, and raises LlamachatError. `say` prints a line of ours; it is not called while the
     prompt is drawn. `plain` repaints no more than typing does: no toolbar, no menu, no suggestions. `rewraps`: the
-    terminal wraps lines anew when it becomes narrower.
+    terminal wraps lines anew when it becomes narrower. `on_pause` is told the draft, up to the cursor, when nothing was
+    typed for a moment.
     """
 
     is_dumb: bool
@@ -84,6 +87,7 @@ class Prompt:
         colour: bool = True,
         background: Callable[[], Background] = lambda: Background.DARK,
         rewraps: bool = False,
+        on_pause: Callable[[Typed], None] | None = None,
         output: Output | None = None,
     ) -> None:
         self._keyboard = keyboard
@@ -96,6 +100,8 @@ class Prompt:
         self._last, self._sent = "", Typed("")  # the last draft, and what was sent of it
         self.was_cleared = False  # since the last `read` began
         self._wants_editor = False
+        self._on_pause = on_pause
+        self._pause: asyncio.TimerHandle | None = None
         self._place = 0  # in the history, of what is edited: 0 is the draft
         self.is_dumb = output is None and is_dumb_terminal()
         self._output = None if self.is_dumb else output or keyboard.output or create_output(always_prefer_tty=True)
@@ -117,6 +123,7 @@ class Prompt:
         if vi:
             self._session.app.ttimeoutlen = _ESCAPE_SECONDS
         self._session.default_buffer.on_text_changed += self._fold_recalled
+        self._session.default_buffer.on_text_changed += lambda _buffer: self._wait_for_pause()
 
     def read(self, draft: str = "", *, came_back: bool = False) -> Typed:
         """The next message. Raises KeyboardInterrupt (Ctrl-C at an empty prompt) and EOFError (Ctrl-D there).
@@ -131,7 +138,8 @@ class Prompt:
         start = self._last if draft and draft == self._sent.text else self._pastes.take(draft, Origin.WRITTEN)
         while True:
             self._place = self._history.n_offered = 0
-            text = self._session.prompt(default=start)
+            text = self._session.prompt(default=start, pre_run=self._wait_for_pause)
+            self._end_pause()
             if not self._wants_editor:
                 break
             self._wants_editor = self._session.app.erase_when_done = False
@@ -153,8 +161,12 @@ class Prompt:
             return session.prompt()
 
     def redraw(self) -> None:
-        """Draw the label and the toolbar anew. Callable from any thread."""
-        self._session.app.invalidate()
+        """Something has changed: draw the label and the toolbar anew. Callable from any thread."""
+        app = self._session.app
+        app.invalidate()
+        if app.loop and app.is_running:
+            with suppress(RuntimeError):  # the prompt has just ended
+                app.loop.call_soon_threadsafe(self._wait_for_pause)
 
     @property
     def hint(self) -> str:
@@ -221,6 +233,20 @@ class Prompt:
             "complete_in_thread": True,
             "complete_while_typing": False,
         }
+
+    def _wait_for_pause(self) -> None:
+        self._end_pause()
+        if self._on_pause and self._session.app.loop:
+            self._pause = self._session.app.loop.call_later(_PAUSE_SECONDS, self._pause_came)
+
+    def _end_pause(self) -> None:
+        if self._pause:
+            self._pause.cancel()
+
+    def _pause_came(self) -> None:
+        document = self._session.default_buffer.document
+        if self._on_pause:
+            self._on_pause(self._pastes.expand(drafts.message_of(document.text_before_cursor)))
 
     def _edited(self, text: str) -> str:
         """The draft after the editor; as it was if that failed."""

@@ -9,7 +9,8 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
-from llamachat.engine.base import Delta, Event, Loading, Notice, Reading
+from llamachat.chat.compact import Event, NotSummarised, Summarised, Summarising
+from llamachat.engine.base import Delta, Loading, Notice, Reading
 from llamachat.environment import Environment
 from llamachat.ui.answer import AnswerWriter, Rendering
 from llamachat.ui.sanitise import sanitise
@@ -26,6 +27,7 @@ class Screen:
         self, environment: Environment, theme: Callable[[], Theme], *, quiet: bool, plain: bool, raw: bool
     ) -> None:
         self.raw = raw
+        self.opens_thought: Callable[[], bool] = lambda: False  # whether the answer that comes begins inside a thought
         self.theme = theme
         self._environment = environment
         self._plain = plain
@@ -58,19 +60,40 @@ class Screen:
             highlight=False, width=self.columns,
         ).print(table)  # fmt: skip
 
-    def answer_text(self, text: str) -> None:
+    def spans(self, spans: Iterable[tuple[str, tuple[Look, ...]]]) -> None:
+        """Running text of ours in several looks, wrapped at spaces."""
+        from llamachat.ui.markdown.wrap import Wrapper  # noqa: PLC0415
+
+        self._status.clear()
+        lines = _Lines(self)
+        wrapper = Wrapper(lines, self.theme().paint if self._environment.stderr_is_terminal else _unpainted)
+        for text, looks in spans:
+            first, *rest = sanitise(text).expandtabs().split("\n")
+            wrapper.put(first, looks)
+            for line in rest:
+                wrapper.end()
+                lines.end_line()
+                wrapper.put(line, looks)
+        wrapper.end()
+        lines.end_line()
+
+    def sign(self, text: str) -> None:
+        """A sign of life, while nothing else is to be shown yet; what is shown next takes it away."""
+        self._status.show(text)
+
+    def answer_text(self, text: str, *, opens_thought: bool = False) -> None:
         """A text shown the way an answer is."""
-        writer = AnswerWriter(self._environment, self._rendering(), self._status.clear)
+        writer = AnswerWriter(self._environment, self._rendering(lambda: opens_thought), self._status.clear)
         writer.write(text)
         writer.end()
 
     @contextmanager
     def answering(self, before: str = "") -> Iterator[AnswerView]:
         """Between the question and the next prompt. `before` is what the answer said already, which goes on."""
-        rendering = self._rendering()
+        rendering = self._rendering(self.opens_thought)
         rendering.feed(before)  # for what is open there: a code block, a list
         writer = AnswerWriter(self._environment, rendering, self._status.clear)
-        view = AnswerView(writer, self._status, plain=self._plain)
+        view = AnswerView(writer, self._status, self.line, plain=self._plain)
         self._status.begin()
         try:
             yield view
@@ -95,7 +118,7 @@ class Screen:
             self._environment.stderr.write(sequence)
             self._environment.stderr.flush()
 
-    def _rendering(self) -> Rendering:
+    def _rendering(self, opens_thought: Callable[[], bool]) -> Rendering:
         from llamachat.ui.formatted import make_rendering  # noqa: PLC0415
 
         return make_rendering(
@@ -104,15 +127,42 @@ class Screen:
             self._status,
             raw=self.raw or self._plain,
             hint="/thoughts shows them",
+            opens_thought=opens_thought,
         )
+
+
+class _Lines:
+    """Lines of running text on a screen."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._is_open = False
+
+    def open_line(self) -> int:
+        if self._is_open:
+            self.end_line()
+        self._is_open = True
+        return self._screen.columns
+
+    def write(self, text: str) -> None:
+        self._screen.write(text)
+
+    def end_line(self) -> None:
+        self._is_open = False
+        self._screen.write("\n")
+
+
+def _unpainted(text: str, *_: Look) -> str:
+    return text
 
 
 class AnswerView:
     """One answer as it comes."""
 
-    def __init__(self, writer: AnswerWriter, status: Status, *, plain: bool) -> None:
+    def __init__(self, writer: AnswerWriter, status: Status, say: Callable[[str, Look], None], *, plain: bool) -> None:
         self._writer = writer
         self._status = status
+        self._say = say
         self._plain = plain
         self._begun = False
 
@@ -123,6 +173,12 @@ class AnswerView:
             case Notice():
                 self._writer.break_line()
                 self._status.notice(event.text)
+            case Summarising():
+                self._status.show(event.text)
+            case Summarised():
+                self._say(f"{event.line}:\n{event.text}\n", Look.DIM)
+            case NotSummarised():
+                self._status.notice(event.line)
             case Delta():
                 self._write(event.text)
 

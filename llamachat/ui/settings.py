@@ -8,7 +8,7 @@ from llamachat.errors import UsageError, did_you_mean
 from llamachat.settings import Group
 from llamachat.types import ModelInfo
 
-_ALSO = ("raw_tags", "raw", "bell")
+_ALSO = ("raw_tags", "raw", "bell", "speculate")
 NAMES = (*(key for key, setting in settings.BY_KEY.items() if setting.group is Group.SAMPLING), *_ALSO)
 _COMMANDS = {"system": "/system", "preset": "/preset", "model": "/model", "verbose": "/stats"}
 

@@ -110,9 +110,11 @@ def statistics(finished: Finished) -> str:
     n_evaluated = usage.prompt_tokens - usage.reused_tokens
     read_rate = f", {n_evaluated / timings.prefill:,.0f}/s" if timings.prefill and n_evaluated else ""
     write_rate = f" ({usage.completion_tokens / timings.decode:,.1f}/s)" if timings.decode else ""
+    draft = finished.draft
+    drafted = f" · {draft.accepted:,} of {draft.proposed:,} guesses right" if draft and draft.proposed else ""
     first = f" · first {timings.first_token:.2f} s" if timings.first_token is not None else ""
     return (
         f"{usage.prompt_tokens:,} read ({usage.reused_tokens:,} reused{read_rate}) · "
-        f"{usage.completion_tokens:,} written{write_rate}{first} · "
+        f"{usage.completion_tokens:,} written{write_rate}{drafted}{first} · "
         f"context {context.used:,}/{context.size:,} · seed {finished.seed}"
     )

@@ -1,4 +1,7 @@
-"""What a model thought before it answered: `<think>…</think>` at the very beginning of an answer."""
+"""What a model thought before it answered: `<think>…</think>` at the very beginning of an answer.
+
+Where the prompt ends with the opening tag, the answer begins inside.
+"""
 
 from __future__ import annotations
 
@@ -27,11 +30,13 @@ class _State(Enum):
 class Thoughts:
     """Takes the thoughts of an answer apart from what it says; the tags are gone.
 
+    `is_open`: the answer begins inside a thought; should the model write the opening tag all the same, it is gone, too.
     How the input is cut changes how the pieces are, never what they give together. Thoughts that are only white
     space are none, as models write them that were told not to think. Without a tag the text passes as it is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_open: bool = False) -> None:
+        self._is_open = is_open
         self._state = _State.BEGINNING
         self._held = ""
 
@@ -47,8 +52,8 @@ class Thoughts:
     def flush(self) -> list[Piece]:
         """What was held back because a tag might have begun there."""
         held, self._held = self._held, ""
-        is_thought = self._state in (_State.THOUGHT_BEGINS, _State.THOUGHT)
-        return _pieces(held.lstrip() if self._state is _State.THOUGHT_BEGINS else held, is_thought)
+        begins = self._state is _State.THOUGHT_BEGINS or (self._is_open and self._state is _State.BEGINNING)
+        return _pieces(held.lstrip() if begins else held, begins or self._state is _State.THOUGHT)
 
     def _step(self) -> list[Piece]:
         match self._state:
@@ -71,12 +76,17 @@ class Thoughts:
     def _begin(self) -> None:
         start = self._held.lstrip()
         if len(self._held) - len(start) > _MAX_LEADING:
-            self._state = _State.ANSWER
+            self._state = self._without_tag
         elif start.startswith(_OPENING):
             self._held = start.removeprefix(_OPENING)
             self._state = _State.THOUGHT_BEGINS
         elif not _OPENING.startswith(start):
-            self._state = _State.ANSWER
+            self._state = self._without_tag
+
+    @property
+    def _without_tag(self) -> _State:
+        """Where a text begins that has no opening tag."""
+        return _State.THOUGHT_BEGINS if self._is_open else _State.ANSWER
 
     def _think(self) -> list[Piece]:
         end = self._held.find(_CLOSING)
@@ -101,16 +111,16 @@ def _overlap(text: str) -> int:
     return next((n for n in range(len(_CLOSING) - 1, 0, -1) if text.endswith(_CLOSING[:n])), 0)
 
 
-def said_of(text: str) -> str:
+def said_of(text: str, *, is_open: bool = False) -> str:
     """What an answer says, without its thoughts."""
-    return "".join(piece.text for piece in _split(text) if not piece.is_thought)
+    return "".join(piece.text for piece in _split(text, is_open) if not piece.is_thought)
 
 
-def thoughts_of(text: str) -> str:
+def thoughts_of(text: str, *, is_open: bool = False) -> str:
     """What was thought before an answer."""
-    return "".join(piece.text for piece in _split(text) if piece.is_thought)
+    return "".join(piece.text for piece in _split(text, is_open) if piece.is_thought)
 
 
-def _split(text: str) -> list[Piece]:
-    splitter = Thoughts()
+def _split(text: str, is_open: bool) -> list[Piece]:
+    splitter = Thoughts(is_open=is_open)
     return [*splitter.feed(text), *splitter.flush()]

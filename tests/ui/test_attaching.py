@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from llamachat.ui.pastes import Origin, Pastes
+
 
 @pytest.fixture
 def notes(tmp_path):
@@ -69,3 +71,47 @@ def test_a_name_that_would_act_on_the_terminal_is_shown_harmless(chat, notes):
     desk = chat(["fine"])
     desk("See @a\x1b[31mb.txt")
     assert "\x1b" not in desk.shown
+
+
+class TestEditing:
+    """A message with files comes back readable, and is sent as it was."""
+
+    def test_the_files_come_back_folded_and_are_sent_unchanged(self, chat, notes):
+        source = "x = '@notes.txt'\r\n\x1b[1m```\n" * 20
+        (notes / "long.py").write_text(source, newline="")
+        desk = chat(["one"], ["two"])
+        desk("What is in @long.py and @notes.txt?")
+        pastes = Pastes()
+        draft = pastes.take(desk("/edit"), Origin.WRITTEN)
+        assert "".join(map(pastes.label, draft)) == "[49 lines attached]What is in long.py and notes.txt?"
+        typed = pastes.expand(draft)
+        desk(typed.text, typed.pasted)
+        first, second = (request.messages[0].content for request in desk.engine.requests)
+        assert first == second
+        assert source in second
+
+    def test_the_words_can_be_changed_and_another_file_added(self, chat, notes):
+        (notes / "long.txt").write_text("line\n" * 20)
+        desk = chat(["one"], ["two"])
+        desk("Read @long.txt")
+        pastes = Pastes()
+        typed = pastes.expand(pastes.take(desk("/edit"), Origin.WRITTEN) + " and @notes.txt")
+        desk(typed.text, typed.pasted)
+        message = desk.said()[0]
+        assert message.startswith("notes.txt:\n```\nthe cat sat\n```\n\nlong.txt:\n```\nline\n")
+        assert message.endswith("```\n\nRead long.txt and notes.txt")
+
+    @pytest.mark.parametrize("words", [r"What is \@notes.txt?", r"\@src/ and `@notes.txt`", "@later and me@notes.txt"])
+    def test_words_that_name_no_file_go_on_naming_none(self, chat, notes, words):
+        desk = chat(["one"], ["two"])
+        desk(words)
+        (notes / "long.txt").write_text("later")
+        desk(desk("/edit"))
+        first, second = (request.messages[0].content for request in desk.engine.requests)
+        assert first == second
+
+    def test_a_message_that_begins_with_a_slash_is_not_a_command_when_it_comes_back(self, chat):
+        desk = chat(["one"], ["two"])
+        desk("//undo what?")
+        desk(desk("/edit"))
+        assert desk.said() == ["/undo what?", "two"]

@@ -98,21 +98,6 @@ class TestAnswers:
         desk.chat.conversation.move(old)
         assert desk.said() == ["hi", "one"]
 
-    def test_of_several_answers_the_user_picks_one(self, chat):
-        desk = chat(["zero"], ["one"], ["two"], ["three"])
-        desk("hi")
-        desk.keys = ["2"]
-        desk("/retry --n 3")
-        assert desk.asked == ["Keep which? [1/2/3]"]
-        assert desk.said() == ["hi", "two"]
-        assert "3 of 3" in desk.shown
-
-    def test_with_a_seed_each_of_several_answers_has_another(self, chat):
-        desk = chat(["zero"], ["one"], ["two"], flags={"seed": 7})
-        desk("hi")
-        desk("/retry 2")
-        assert [request.seed for request in desk.engine.requests] == [7, 7, 8]
-
     def test_a_retry_that_fails_leaves_the_old_answer(self, chat):
         desk = chat(["one"], [EngineDied("the engine crashed.", restarts=True)], [CUT])
         desk("hi")
@@ -120,14 +105,6 @@ class TestAnswers:
         assert desk.said() == ["hi", "one"]
         assert "the engine crashed." in desk.shown
         assert desk("/retry") == ""
-        assert desk.said() == ["hi", "one"]
-
-    def test_a_series_that_is_stopped_asks_among_what_came(self, chat):
-        desk = chat(["zero"], ["one"], ["tw", CUT])
-        desk("hi")
-        desk.keys = ["1"]
-        desk("/retry --n 3")
-        assert desk.asked == ["Keep which? [1/2]"]
         assert desk.said() == ["hi", "one"]
 
     @pytest.mark.parametrize("count", ["0", "10", "x", "-1"])

@@ -150,6 +150,18 @@ def test_a_private_chat_writes_nothing(chat):
     assert len(desk.store.sessions()) == 2
 
 
+def test_what_a_private_chat_evaluates_is_not_kept_either(chat):
+    desk = chat(["kept"], ["secret answer"], ["kept again"])
+    desk("hi")
+    session = desk.chat.keeping.session
+    desk("/private")
+    desk("secret question")
+    desk("/private off")
+    desk("hi")
+    assert [request.owner for request in desk.engine.requests] == [session, None, desk.chat.keeping.session]
+    assert session is not None
+
+
 def test_saving_can_be_off_from_the_start(chat):
     desk = chat(["hello"], flags={"sessions.save": False})
     desk("hi")

@@ -8,7 +8,7 @@ from typing import Any
 
 from llamachat.chat.conversation import Turn
 from llamachat.chat.transcript import Entry, Session, Transcript, title_of
-from llamachat.errors import UsageError
+from llamachat.errors import ModelError, UsageError
 from llamachat.types import Role
 from llamachat.ui.chat import Chat
 from llamachat.ui.commands.files import path_of, write
@@ -33,31 +33,41 @@ def sessions(chat: Chat, _: str) -> None:
 def _row(session: Session, name: str) -> tuple[str, ...]:
     mark = "one-shot" if session.one_shot else f"{session.n_messages} message{'s' * (session.n_messages != 1)}"
     when = f"{session.updated.astimezone():%Y-%m-%d %H:%M}"
-    return name, when, sanitise_line(session.title), mark
+    return name, when, sanitise_line(title_of(session.title)), mark
 
 
 def resume(chat: Chat, text: str) -> None:
-    """Go on with the session of this id, or the one that a key picks."""
+    """Go on with the session of this id, or the one that the user picks."""
     store = chat.outside.store()
     if text:
         _take_up(chat, store.find(text))
         return
     here = chat.keeping.session if chat.keeping else None
-    found = [session for session in store.sessions(_LISTED + 1) if session.id != here][:_LISTED]
+    most = -1 if chat.outside.pick else _LISTED + 1
+    found = [session for session in store.sessions(most) if session.id != here]
     if not found:
         raise UsageError("there is no other session yet.")
+    picked = chat.outside.pick(found) if chat.outside.pick else _picked_by_key(chat, found[:_LISTED])
+    if picked:
+        _take_up(chat, picked)
+
+
+def _picked_by_key(chat: Chat, found: list[Session]) -> Session | None:
     chat.screen.table(_row(session, f" {count}") for count, session in enumerate(found, 1))
     keys = "0" + "".join(str(count + 1) for count in range(len(found)))
     picked = chat.ask_key(f"Go on with which? [1-{len(found)}, Enter: none]", keys)
-    if picked != keys[0]:
-        _take_up(chat, found[int(picked) - 1])
+    return None if picked == keys[0] else found[int(picked) - 1]
 
 
 def _take_up(chat: Chat, session: Session) -> None:
     """With the model, the preset and the system prompt that it had. Raises ModelError if the model is gone."""
     transcript = chat.outside.store().load(session.id)
-    chat.keeping = None  # the choices are the other session's
-    chat.choose(chat.outside.as_it_was(chat.choices, transcript))
+    keeping, chat.keeping = chat.keeping, None  # the choices are the other session's
+    try:
+        chat.choose(chat.outside.as_it_was(chat.choices, transcript))
+    except ModelError as error:
+        chat.keeping = keeping
+        raise ModelError(error.message, f"With another: llamachat --resume {session.id} -m OTHER") from error
     chat.take_up(transcript)
 
 
@@ -73,7 +83,8 @@ def search(chat: Chat, words: str) -> None:
     if not hits:
         chat.say("Nothing was found.")
     for hit in hits:
-        chat.say(f"{hit.session[:6]}  {hit.created.astimezone():%Y-%m-%d}  {sanitise_line(hit.title)}", Look.STRONG)
+        title = sanitise_line(title_of(hit.title))
+        chat.say(f"{hit.session[:6]}  {hit.created.astimezone():%Y-%m-%d}  {title}", Look.STRONG)
         chat.say(f"    {hit.snippet.text}")
 
 
@@ -125,7 +136,7 @@ def _transcript(chat: Chat) -> Transcript:
         (chat.keeping and chat.keeping.session) or "", title, now, now,
         model=chat.engine.name, preset=chat.preset, system=conversation.system, leaf=conversation.leaf,
     )  # fmt: skip
-    return Transcript(session, entries)
+    return Transcript(session, entries, tuple(conversation.summaries))
 
 
 # branches

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from llamachat.chat.budget import View
+from llamachat.chat.budget import Overflow, View, named
+from llamachat.chat.conversation import Turn
+from llamachat.chat.made import opens_thought
 from llamachat.chat.turn import view_of
 from llamachat.engine.base import Rendered, Token
 from llamachat.errors import ContextOverflow
@@ -30,7 +32,7 @@ def context(chat: Chat, _: str) -> None:
     chat.wait_for_model()
     view = _next_view(chat)
     rows = list(_parts(chat, view))
-    counted = sum(row.n_tokens for row in rows if not row.is_out)
+    counted = sum(row.n_tokens for row in rows if not row.instead)
     try:
         used = _rendered(chat, view).context.used if view.seen else counted
     except ContextOverflow as error:
@@ -39,17 +41,20 @@ def context(chat: Chat, _: str) -> None:
     chat.say(f"{used:,} of {size:,} tokens are in use.", Look.STRONG)
     rows.append(Row("format", used - counted, "what frames the turns"))
     rows.append(Row("room", max(0, size - used), "for what comes"))
-    chat.screen.table((row.name, "left" if row.is_out else f"{row.n_tokens:,}".rjust(6), row.brief) for row in rows)
+    chat.screen.table((row.name, row.instead or f"{row.n_tokens:,}".rjust(6), row.brief) for row in rows)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the context's table: a message's beginning, or what else takes room."""
+    """A line of the context's table: a message's beginning, or what else takes room.
+
+    `instead` says where a message is that takes none.
+    """
 
     name: str
     n_tokens: int
     brief: str
-    is_out: bool = False
+    instead: str = ""
 
 
 def _next_view(chat: Chat) -> View:
@@ -62,18 +67,30 @@ def _rendered(chat: Chat, view: View) -> Rendered:
 
 
 def _parts(chat: Chat, view: View) -> Iterator[Row]:
-    """The messages of the conversation."""
+    """What the model is told: the system prompt, the summary, the messages of the conversation."""
     conversation, number = chat.conversation, 0
     if conversation.system is not None:
         yield Row("system", chat.engine.count(conversation.system), _begin(conversation.system))
+    if view.summary:
+        brief = f"{named(view.summed)}: {_begin(view.summary.content)}"
+        yield Row("summary", chat.engine.count(view.summary.content), brief)
     for turn in conversation.turns:
         number += turn.message.role is Role.USER
         who = "you" if turn.message.role is Role.USER else "answer"
         pinned = ", pinned" if turn.number in chat.settings.pinned else ""
         tokens = turn.message.tokens
         n_tokens = len(tokens.ids) if tokens else chat.engine.count(turn.message.content)
-        is_out = turn.number not in view.seen
-        yield Row(f"{number} {who}{pinned}", n_tokens, _begin(turn.message.content), is_out)
+        instead = _instead(chat, view, turn, number)
+        yield Row(f"{number} {who}{pinned}", n_tokens, _begin(turn.message.content), instead)
+
+
+def _instead(chat: Chat, view: View, turn: Turn, exchange: int) -> str:
+    """Where a message is that the model does not see; empty for those it sees."""
+    if turn.number in view.seen:
+        return ""
+    if exchange in view.summed:
+        return "summed up"
+    return "to sum up" if chat.settings.overflow is Overflow.SUMMARISE else "left"
 
 
 def _begin(text: str) -> str:
@@ -103,4 +120,5 @@ def _in_words(pieces: Iterable[Token]) -> Iterator[str]:
 
 
 def thoughts(chat: Chat, _: str) -> None:
-    chat.screen.answer_text(thoughts_of(last_answer(chat)) or "This answer has no thoughts.")
+    found = thoughts_of(last_answer(chat), is_open=opens_thought(chat.conversation.made))
+    chat.screen.answer_text(found or "This answer has no thoughts.")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from llamachat.errors import UsageError
 from llamachat.ui.chat import Chat
-from llamachat.ui.commands import adjust, sessions, show, take, talk
+from llamachat.ui.commands import adjust, compact, replay, sessions, show, take, talk
 from llamachat.ui.commands.command import Command, paths, with_answer, with_question
 from llamachat.ui.keys import KEYS
 from llamachat.ui.theme import Look
@@ -68,6 +68,8 @@ COMMANDS = (
     Command("undo", "", "take the last question and its answer back", talk.undo, with_question),
     Command("pin", "[N]", "keep your last message, or the Nth, in the model's view; again: let it leave", talk.pin,
             with_question),
+    Command("compact", "[edit|off]", "sum up all turns but the last for the model; change that, or end it",
+            compact.compact, with_question, compact.arguments),
     Command("tree", "", "all branches of this conversation", sessions.tree, with_question),
     Command("switch", "N", "stand at another turn of the tree", sessions.switch, with_question),
     Command("branch", "[N]", "go on from after your Nth message, beside what followed", sessions.branch, with_question),
@@ -96,6 +98,8 @@ COMMANDS = (
             sessions.export, sessions.why_not_kept, paths),
     Command("private", "[off]", "begin a chat of which nothing is written", sessions.private),
     Command("why", "", "what made the last answer: model, seed, sampling, what it saw", sessions.why, with_answer),
+    Command("replay", "[N]", "make the last answer, or the Nth, again from its record, and show what differs",
+            replay.replay, replay.why_not_replay, replay.answer_numbers),
     Command("context", "", "what fills the context, message by message", show.context),
     Command("tokens", "[TEXT]", "the tokens of a text, or of what the model sees", show.tokens),
     Command("thoughts", "", "what the model thought before its last answer", show.thoughts, with_answer),

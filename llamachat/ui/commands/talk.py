@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from llamachat.chat.attachments import as_typed
 from llamachat.chat.conversation import State
 from llamachat.errors import UsageError
+from llamachat.types import MOST_CANDIDATES
+from llamachat.ui.candidates import retry_together
 from llamachat.ui.chat import Chat
 from llamachat.ui.theme import Look
 
-_MOST_CANDIDATES = 9  # one key picks
 _SHOWN = 60  # characters of a message in a remark
 
 
@@ -18,11 +22,14 @@ def new(chat: Chat, _: str) -> None:
 
 def retry(chat: Chat, text: str) -> None:
     count = text.removeprefix("--n").strip() or "1"
-    if not (count.isascii() and count.isdigit() and 1 <= int(count) <= _MOST_CANDIDATES):
-        raise UsageError(f"/retry takes a number of answers from 1 to {_MOST_CANDIDATES}, not {text!r}.")
-    if chat.settings.seed is not None and int(count) == 1:
+    if not (count.isascii() and count.isdigit() and 1 <= int(count) <= MOST_CANDIDATES):
+        raise UsageError(f"/retry takes a number of answers from 1 to {MOST_CANDIDATES}, not {text!r}.")
+    if int(count) > 1:
+        retry_together(chat, int(count))
+        return
+    if chat.settings.seed is not None:
         chat.say("The seed is set, so the answer will be the same; /set seed off.", Look.DIM)
-    chat.retry(int(count))
+    chat.retry()
 
 
 def why_not_continue(chat: Chat) -> str:
@@ -44,7 +51,8 @@ def edit(chat: Chat, text: str) -> str:
         raise UsageError(f"/edit takes the number of a message of yours, 1 to {len(questions)}, not {text!r}.")
     chat.edited = questions[int(number) - 1]
     chat.say("What you send now takes the place of this message; what followed stays on its branch.", Look.DIM)
-    return chat.edited.message.content
+    draft = as_typed(chat.edited.message.content, Path.cwd())
+    return f"/{draft}" if draft.startswith("/") else draft
 
 
 def pin(chat: Chat, text: str) -> None:
