@@ -44,6 +44,11 @@ def options_of(group: Group) -> list[inspect.Parameter]:
     return [_option(setting) for setting in BY_KEY.values() if setting.group is group and setting.flags]
 
 
+def options(*keys: str) -> list[inspect.Parameter]:
+    """The options of these settings."""
+    return [_option(BY_KEY[key]) for key in keys]
+
+
 def parameter(name: str, kind: Any, default: object, declaration: Any) -> inspect.Parameter:
     """A parameter of a command that is put together from a table."""
     annotation = Annotated[kind, declaration]

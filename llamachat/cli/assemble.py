@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from llamachat import config, presets
+from llamachat import config, presets, settings
 from llamachat.choices import Choices, Layer, Origin
 from llamachat.engine.ladder import Ladder
 from llamachat.engine.process import EngineProcess
@@ -54,7 +54,9 @@ def make_library(environment: Environment) -> Library:
 
 def make_engine(choices: Choices, environment: Environment, child: Child | None = None) -> EngineProcess:
     """An engine for the model that was chosen, in `child` if there is one already. Raises ModelError."""
-    found = make_library(environment).find(choices.text("model"), Path())
+    library = make_library(environment)
+    found = library.find(choices.text("model"), Path())
+    draft = choices.text("draft") or "none"
     layers = choices.find("gpu_layers").value
     load = LoadOptions(
         path=str(found.path),
@@ -67,6 +69,9 @@ def make_engine(choices: Choices, environment: Environment, child: Child | None 
         kv_type=choices.text("kv_type") or "f16",
         format=choices.text("format") or found.format,
         sampling=found.sampling,
+        draft=str(library.find(draft, Path()).path) if draft != "none" else None,
+        cache_folder=str(environment.paths.blocks),
+        cache_bytes=settings.n_bytes(choices.text("cache") or "0"),
     )
     return EngineProcess(
         load,

@@ -6,11 +6,12 @@ from llamachat.choices import Choices
 from llamachat.cli import pull
 from llamachat.cli.assemble import make_library
 from llamachat.cli.confirm import confirm
-from llamachat.cli.fit import describe, recommendations, size_in_words, table_of
+from llamachat.cli.fit import describe, recommendations, table_of
 from llamachat.cli.output import print_table, say
 from llamachat.environment import Environment
 from llamachat.models import memory
 from llamachat.models.catalogue import Kind
+from llamachat.models.sizes import size_in_words
 
 
 def offer(choices: Choices, environment: Environment) -> None:

@@ -12,6 +12,7 @@ from llamachat.models import memory, plan
 from llamachat.models.catalogue import Entry
 from llamachat.models.memory import Machine, Verdict
 from llamachat.models.plan import Option, Plan
+from llamachat.models.sizes import size_in_words
 
 SPEED = "tokens/s"
 
@@ -80,10 +81,3 @@ def _name(planned: Plan, option: Option) -> str:
     if planned.entry:
         return f"{planned.entry.name}:{option.quantisation}"
     return f"{planned.repo}:{option.files[0]}"
-
-
-def size_in_words(n_bytes: int) -> str:
-    """A size for people: 10^9 bytes are a GB, as the Hub counts."""
-    if n_bytes < 1e9:
-        return f"{n_bytes / 1e6:,.1f} MB" if n_bytes < 1e8 else f"{n_bytes / 1e6:,.0f} MB"
-    return f"{n_bytes / 1e9:,.2f} GB" if n_bytes < 1e11 else f"{n_bytes / 1e9:,.0f} GB"

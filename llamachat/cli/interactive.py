@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
+from llamachat.chat.transcript import Session
 from llamachat.cli.assemble import Child, choose, make_engine, make_library
 from llamachat.cli.faults import log_fault
-from llamachat.cli.keep import Kept, as_it_was
+from llamachat.cli.hashes import Hashes
+from llamachat.cli.keep import Kept, as_it_was, its_model
 from llamachat.cli.look import background_for, is_plain, theme_for
 from llamachat.cli.options import ChatOptions
 from llamachat.cli.output import say
 from llamachat.cli.welcome import greet
 from llamachat.environment import Environment
 from llamachat.errors import ExitCode
+from llamachat.models.index import Index
 from llamachat.models.library import NoModel
 from llamachat.presets import Shelf
 from llamachat.ui import repl
+from llamachat.ui.ahead import Ahead
 from llamachat.ui.chat import Chat, Outside
 from llamachat.ui.completion import ChatCompleter
 from llamachat.ui.history import History
@@ -33,17 +38,19 @@ def run(options: ChatOptions, environment: Environment, child: Child) -> int:
     choices = choose(options.flags, options.variables, environment)
     shelf = Shelf(environment.paths.presets)
     kept = Kept(environment, lambda line: say(environment, f"llamachat: {line}"))
-    transcript = kept.find(options)
+    transcript = kept.find(options, choices)
     if transcript:
         choices = as_it_was(choices, transcript, shelf)
     try:
-        engine = make_engine(choices, environment, child)
+        with its_model(transcript, choices):
+            engine = make_engine(choices, environment, child)
     except NoModel:
         from llamachat.cli import first  # noqa: PLC0415  what pulls a model, 15 ms that are needed once
 
         first.offer(choices, environment)
         engine = make_engine(choices, environment, child)
-    engine.start()  # it loads while the line editor is set up
+    hashes = Hashes(Index(environment.paths.models))
+    hashes.watch(engine).start()  # it loads while the line editor is set up
     quiet, plain = choices.switch("quiet"), is_plain(choices, environment)
     keyboard = open_keyboard(environment, asks_background=choices.text("theme") == "auto" and not plain)
     themes = {background: theme_for(choices, background, environment) for background in Background}
@@ -52,10 +59,12 @@ def run(options: ChatOptions, environment: Environment, child: Child) -> int:
     )
     history_file = environment.paths.history
     is_newcomer, history = not history_file.exists(), History(history_file)
-    chat = Chat(engine, choices, shelf, screen, _outside(environment, screen, keyboard, history, kept))
+    outside = _outside(environment, screen, keyboard, history, kept, hashes, plain=plain)
+    chat = Chat(engine, choices, shelf, screen, outside)
     try:
         with keyboard:
             prompt = _prompt(chat, keyboard, history, environment, plain=plain)
+            kept.on_saved = prompt.redraw
             if not quiet:
                 greet(screen, engine.options, is_newcomer=is_newcomer)
             if transcript:
@@ -65,16 +74,24 @@ def run(options: ChatOptions, environment: Environment, child: Child) -> int:
                 chat.say_goodbye()
     finally:
         chat.engine.close()
+        hashes.close()
         kept.close()
     return ExitCode.DONE
 
 
-def _outside(environment: Environment, screen: Screen, keyboard: Keyboard, history: History, kept: Kept) -> Outside:
+def _outside(
+    environment: Environment, screen: Screen, keyboard: Keyboard, history: History, kept: Kept, hashes: Hashes,
+    *, plain: bool,
+) -> Outside:  # fmt: skip
     def edit(text: str) -> str:
         from llamachat.ui.external_editor import edit_text  # noqa: PLC0415  not before the first prompt
 
         with keyboard.lent():
             return edit_text(text, environment)
+
+    def on_answer(path: Path) -> None:
+        make_library(environment).touch(path, datetime.now(UTC))
+        hashes.begin()
 
     def record_input(wanted: bool) -> None:
         history.recording = wanted
@@ -84,11 +101,17 @@ def _outside(environment: Environment, screen: Screen, keyboard: Keyboard, histo
 
         return copy(text, _for_sequences(environment), screen.write)
 
+    def pick(sessions: Sequence[Session]) -> Session | None:
+        from llamachat.cli.pick import pick_at  # noqa: PLC0415  not before the first prompt
+
+        with keyboard.fresh():
+            return pick_at(keyboard, sessions, kept.store(), screen.theme().glyphs, colour=environment.wants_colour)
+
     return Outside(
-        make_engine=lambda choices: make_engine(choices, environment),
+        make_engine=lambda choices: hashes.watch(make_engine(choices, environment)),
         models=lambda: sorted(model.name for model in make_library(environment).installed()),
         log_fault=lambda error: log_fault(error, environment.paths),
-        on_answer=lambda path: make_library(environment).touch(path, datetime.now(UTC)),
+        on_answer=on_answer,
         edit=edit,
         copy=copy_text,
         record_input=record_input,
@@ -96,6 +119,7 @@ def _outside(environment: Environment, screen: Screen, keyboard: Keyboard, histo
         keep_on=kept.keep_on,
         store=kept.store,
         as_it_was=lambda choices, transcript: as_it_was(choices, transcript, Shelf(environment.paths.presets)),
+        pick=None if plain else pick,
     )
 
 
@@ -130,6 +154,7 @@ def _prompt(chat: Chat, keyboard: Keyboard, history: History, environment: Envir
         colour=environment.wants_colour and not plain,
         background=lambda: background_for(chat.choices, keyboard.background),
         rewraps=rewraps(environment.variables),
+        on_pause=Ahead(chat).read,
     )
     keyboard.on_background = prompt.redraw
     return prompt

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,46 +14,65 @@ from llamachat.chat.transcript import Transcript
 from llamachat.choices import Choices, Origin
 from llamachat.cli.options import ChatOptions
 from llamachat.environment import Environment
-from llamachat.errors import UsageError
+from llamachat.errors import ModelError, UsageError
 from llamachat.presets import Shelf
 
 if TYPE_CHECKING:
+    from llamachat.store.journal import Journal
+    from llamachat.store.retries import Retries
     from llamachat.store.sessions import Store
+
+_PATIENCE_OF_A_CHAT = 1.0  # seconds to wait for another process, before a chat goes on in memory
 
 
 class Kept:
     """The user's store, which is opened when it is needed first: its imports take longer than a prompt."""
 
     def __init__(self, environment: Environment, say: Callable[[str], None], *, strict: bool = False) -> None:
-        self._path = environment.paths.sessions
+        self._environment = environment
         self._say = say
         self._strict = strict
         self._store: Store | None = None
+        self._retries: Retries | None = None
+        self._opening = threading.Lock()
+        self.on_saved: Callable[[], None] = lambda: None  # what had to wait is written; called from any thread
 
     def store(self) -> Store:
         """Raises StorageError."""
-        if self._store is None:
-            from llamachat.store.sessions import Store  # noqa: PLC0415
+        with self._opening:
+            if self._store is None:
+                from llamachat.store.db import PATIENCE  # noqa: PLC0415
+                from llamachat.store.sessions import Store  # noqa: PLC0415
 
-            self._store = Store(self._path, say=self._say)
-        return self._store
+                patience = PATIENCE if self._strict else _PATIENCE_OF_A_CHAT
+                self._store = Store(self._environment.paths.sessions, say=self._say, patience=patience)
+            return self._store
 
     def keep(self) -> Keeping:
         """What keeps a new conversation."""
         from llamachat.store.journal import Journal  # noqa: PLC0415
 
-        return Journal(self.store, strict=self._strict)
+        return Journal(self.store, strict=self._strict, on_trouble=self._try_again)
 
     def keep_on(self, transcript: Transcript) -> Keeping:
         """What goes on keeping one that was loaded."""
         from llamachat.store.journal import Journal  # noqa: PLC0415
 
-        return Journal.resume(self.store, transcript, strict=self._strict)
+        return Journal.resume(self.store, transcript, strict=self._strict, on_trouble=self._try_again)
 
-    def find(self, options: ChatOptions) -> Transcript | None:
-        """The conversation that the options name. Raises UsageError where there is none."""
+    def _try_again(self, journal: Journal) -> None:
+        """Until it is written, also while nothing is said."""
+        if self._retries is None:
+            from llamachat.store.retries import Retries  # noqa: PLC0415
+
+            self._retries = Retries(self.on_saved)
+        self._retries.watch(journal)
+
+    def find(self, options: ChatOptions, choices: Choices) -> Transcript | None:
+        """The conversation that the options name, or the user picks. Raises UsageError where there is none."""
         if options.resume is not None:
-            return self.store().load(self.store().find(options.resume).id)
+            name = options.resume or self._picked(choices)
+            return self.store().load(self.store().find(name).id)
         if not options.continues:
             return None
         latest = self.store().latest()
@@ -60,7 +80,16 @@ class Kept:
             raise UsageError("there is no chat to go on with yet.", "To begin one: llamachat")
         return self.store().load(latest.id)
 
+    def _picked(self, choices: Choices) -> str:
+        from llamachat.cli.pick import check_terminal, pick_session  # noqa: PLC0415  few starts pick one
+
+        check_terminal(self._environment)
+        return pick_session(self.store(), choices, self._environment)
+
     def close(self) -> None:
+        """What waits is tried once more; what cannot be written is told."""
+        for journal in self._retries.close() if self._retries else ():
+            self._say(f"this chat was not saved: {journal.trouble}")
         if self._store is not None:
             self._store.close()
 
@@ -77,6 +106,18 @@ def as_it_was(choices: Choices, transcript: Transcript, shelf: Shelf) -> Choices
             choices = presets.switch(choices, Origin.PRESET, session.preset, {}, shelf)
         choices = choices.with_value(Origin.CHAT, "preset", session.preset)
     return choices if _was_named(choices, "system") else choices.with_value(Origin.CHAT, "system", session.system)
+
+
+@contextmanager
+def its_model(transcript: Transcript | None, choices: Choices) -> Iterator[None]:
+    """While an engine is made for a session, if there is one: that its model is gone is said with what helps."""
+    try:
+        yield
+    except ModelError as error:
+        if transcript is None or choices.find("model").origin is not Origin.CHAT:
+            raise
+        hint = f"With another: llamachat --resume {transcript.session.id} -m OTHER"
+        raise ModelError(f"the model of this session is gone: {error.message}", hint) from error
 
 
 def model_of(transcript: Transcript) -> str | None:

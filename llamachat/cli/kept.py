@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from llamachat.chat.transcript import Entry, Session, Summary, to_text
+from llamachat.chat.summary import Summary
+from llamachat.chat.transcript import Entry, Session, title_of, to_text
 from llamachat.environment import Environment
 from llamachat.store.search import Hit
 from llamachat.ui.sanitise import sanitise_line
@@ -14,7 +15,7 @@ _BOLD = ("\x1b[1m", "\x1b[0m")
 
 
 def row(session: Session, *, is_brief: bool) -> tuple[str, ...]:
-    title, model, mark = session.title, session.model or "", "one-shot" if session.one_shot else ""
+    title, model, mark = title_of(session.title), session.model or "", "one-shot" if session.one_shot else ""
     when = f"{session.updated.astimezone():%Y-%m-%d %H:%M}"
     if is_brief:
         title, model, mark = _cut(title, _BRIEF_TITLE), _cut(model, _BRIEF_MODEL), "1×" if mark else ""
@@ -40,7 +41,7 @@ def write_hits(environment: Environment, hits: list[Hit]) -> None:
             f"{before}{sanitise_line(text)}{after}" if matches else sanitise_line(text)
             for text, matches in each.snippet.pieces()
         )
-        lines = f"{each.session}  {when}  {sanitise_line(each.title)}\n    {snippet}\n"
+        lines = f"{each.session}  {when}  {sanitise_line(title_of(each.title))}\n    {snippet}\n"
         environment.stdout.write(lines.encode(encoding, "replace"))
     environment.stdout.flush()
 

@@ -16,7 +16,7 @@ from llamachat import __version__
 from llamachat.cli.faults import log_fault
 from llamachat.cli.options import ChatOptions
 from llamachat.environment import Environment
-from llamachat.errors import ExitCode, Interrupted, LlamachatError, StorageError, UsageError
+from llamachat.errors import ExitCode, Interrupted, LlamachatError, StorageError
 
 if TYPE_CHECKING:
     import subprocess
@@ -32,8 +32,9 @@ _COMMANDS = {  # modules that are imported when they are called
     "presets": "llamachat.cli.presets",
     "config": "llamachat.cli.config",
     "sessions": "llamachat.cli.sessions",
+    "doctor": "llamachat.cli.doctor",
+    "bench": "llamachat.cli.bench",
 }
-_RESERVED = ("doctor", "bench")  # names of commands to come, never a prompt
 
 
 def run() -> None:
@@ -78,12 +79,7 @@ def _error_for_user(error: BaseException, environment: Environment) -> Llamachat
 def _dispatch(arguments: list[str], environment: Environment) -> int:
     word = arguments[0] if arguments else ""
     if word in _COMMANDS:
-        importlib.import_module(_COMMANDS[word]).run(arguments[1:], environment)
-        return ExitCode.DONE
-    if word in _RESERVED:
-        raise UsageError(
-            f"this version has no command {word!r}.", f"To ask a question that begins so: llamachat -- {word} …"
-        )
+        return importlib.import_module(_COMMANDS[word]).run(arguments[1:], environment) or ExitCode.DONE
     if {"--help", "--version"} & set(_before_prompt(arguments)):
         _parse(arguments)
         return ExitCode.DONE
@@ -95,13 +91,10 @@ def _dispatch(arguments: list[str], environment: Environment) -> int:
 
 @contextmanager
 def _engine_process(log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """An engine's process, gone at the end whatever happened. Raises StorageError."""
+    """An engine's process, gone at the end whatever happened."""
     from llamachat.engine.launch import discard, launch  # noqa: PLC0415  subprocess, 15 ms that --help does not need
 
-    try:
-        child = launch(log)
-    except OSError as error:
-        raise StorageError(f"{log} cannot be written: {error.strerror}.", "Remove it or mend its folder.") from error
+    child = launch(log)
     try:
         yield child
     finally:

@@ -17,7 +17,7 @@ from llamachat.cli.app import Json, Yes
 from llamachat.cli.assemble import choose, make_library
 from llamachat.cli.card import card_of, in_words, installed_as_json, paths_of
 from llamachat.cli.confirm import confirm
-from llamachat.cli.fit import describe, recommendations, size_in_words, table_of
+from llamachat.cli.fit import describe, recommendations, table_of
 from llamachat.cli.output import say, write_json, write_table, write_text
 from llamachat.cli.progress import progress
 from llamachat.cli.pull import as_json
@@ -29,6 +29,7 @@ from llamachat.models.catalogue import Entry
 from llamachat.models.index import Record
 from llamachat.models.installed import Installed, size_of
 from llamachat.models.library import Library, is_ours
+from llamachat.models.sizes import size_in_words
 from llamachat.models.sources import Found
 
 _app = app.new("Models: those that are here, and those that could be.")

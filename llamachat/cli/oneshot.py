@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from llamachat.chat.compact import NotSummarised, Summarised, Summarising
 from llamachat.chat.conversation import Conversation
 from llamachat.chat.keeping import Head, Keeping
 from llamachat.chat.transcript import Transcript, title_of
 from llamachat.chat.turn import Settings, answer_despite_crash, view_of
 from llamachat.choices import Choices
 from llamachat.cli.assemble import Child, choose, make_engine, make_library
-from llamachat.cli.keep import Kept, as_it_was
+from llamachat.cli.keep import Kept, as_it_was, its_model
 from llamachat.cli.options import ChatOptions
 from llamachat.cli.output import encode_answer, say, write_json
 from llamachat.cli.prompt import Prompt, read
 from llamachat.engine.base import Delta, Finished, Loading, Notice, Reading
 from llamachat.engine.process import EngineProcess
 from llamachat.environment import Environment
-from llamachat.errors import ExitCode, ForbiddenTag
+from llamachat.errors import (
+    ContextOverflow,
+    ExitCode,
+    ForbiddenTag,
+    Interrupted,
+    ModelError,
+    StorageError,
+    UsageError,
+)
 from llamachat.presets import Shelf
 from llamachat.types import FinishReason, Role
 from llamachat.ui.answer import AnswerWriter, Harmless, Rendering, Verbatim
@@ -39,10 +50,11 @@ def run(options: ChatOptions, environment: Environment, child: Child) -> int:
     """Answer once; the exit code."""
     choices = choose(options.flags, options.variables, environment)
     kept = Kept(environment, lambda line: say(environment, f"llamachat: {line}"), strict=True)
-    transcript = kept.find(options)
+    transcript = kept.find(options, choices)
     if transcript:
         choices = as_it_was(choices, transcript, Shelf(environment.paths.presets))
-    engine = make_engine(choices, environment, child)
+    with its_model(transcript, choices):
+        engine = make_engine(choices, environment, child)
     try:
         engine.start()  # it loads while the input is read
         prompt = read(options, choices, environment)
@@ -53,9 +65,15 @@ def run(options: ChatOptions, environment: Environment, child: Child) -> int:
         try:
             with on_interrupt(engine.interrupt):
                 if options.dry_run:
-                    return _dry_run(prompt, choices, environment, engine, as_json=options.json)
-                conversation, keeping = _kept_conversation(prompt, choices, engine, kept, transcript)
-                return _answer(conversation, keeping, choices, environment, engine, as_json=options.json)
+                    conversation = _conversation(prompt, choices, transcript)
+                    return _dry_run(conversation, choices, environment, engine, as_json=options.json)
+                try:
+                    conversation, keeping = _kept_conversation(prompt, choices, engine, kept, transcript)
+                except StorageError as error:
+                    hint = f"With --no-save it answers all the same. {error.hint}"
+                    raise StorageError(error.message, hint) from error
+                with _withdrawn_if_refused(conversation, keeping):
+                    return _answer(conversation, keeping, choices, environment, engine, as_json=options.json)
         except ForbiddenTag as error:
             raise prompt.place(error) from error
     finally:
@@ -63,33 +81,56 @@ def run(options: ChatOptions, environment: Environment, child: Child) -> int:
         kept.close()
 
 
+@contextmanager
+def _withdrawn_if_refused(conversation: Conversation, keeping: Keeping | None) -> Iterator[None]:
+    """A question that this model does not take has said nothing to anybody: it is no session."""
+    try:
+        yield
+    except (UsageError, ContextOverflow, ModelError):
+        if keeping and not conversation.has_answer:
+            with suppress(StorageError):  # the refusal is the error to be told
+                keeping.withdraw()
+        raise
+
+
 def _kept_conversation(
     prompt: Prompt, choices: Choices, engine: EngineProcess, kept: Kept, transcript: Transcript | None
 ) -> tuple[Conversation, Keeping | None]:
     """The conversation to answer, written down already, unless nothing is to be."""
     if not choices.switch("sessions.save"):
-        return Conversation.of(prompt.messages), None
+        return _conversation(prompt, choices, transcript), None
     if transcript:
         keeping = kept.keep_on(transcript)
-        conversation = transcript.conversation()
-        conversation.system, conversation.keeper = choices.text("system"), keeping
-        conversation.step_back()
-        conversation.add(prompt.messages[-1])
-        return conversation, keeping
+        return _conversation(prompt, choices, transcript, keeping), keeping
     keeping = kept.keep()
     system = prompt.messages[0].content if prompt.messages[0].role is Role.SYSTEM else None
     title = title_of(sanitise(next((each.content for each in prompt.messages if each.role is Role.USER), "")))
     keeping.begin(Head(title, engine.options.name, choices.text("preset"), system, True, engine.options.path))
-    return Conversation.of(prompt.messages, keeping), keeping
+    return _conversation(prompt, choices, None, keeping), keeping
+
+
+def _conversation(
+    prompt: Prompt, choices: Choices, transcript: Transcript | None, keeping: Keeping | None = None
+) -> Conversation:
+    """What is to be answered; one that goes on has its pins and summaries."""
+    if transcript is None:
+        return Conversation.of(prompt.messages, keeping)
+    conversation = transcript.conversation()
+    conversation.system = choices.text("system")
+    if keeping:
+        conversation.keeper = keeping
+    conversation.step_back()
+    conversation.add(prompt.messages[-1])
+    return conversation
 
 
 def _dry_run(
-    prompt: Prompt, choices: Choices, environment: Environment, engine: EngineProcess, *, as_json: bool
+    conversation: Conversation, choices: Choices, environment: Environment, engine: EngineProcess, *, as_json: bool
 ) -> int:
     for _ in engine.wait_until_loaded():
         pass
-    settings = Settings.of(choices)
-    view = view_of(Conversation.of(prompt.messages), engine, settings)
+    settings = replace(Settings.of(choices), pinned=frozenset(conversation.pinned))
+    view = view_of(conversation, engine, settings)
     rendered = engine.render(settings.request_for(view))
     if as_json:
         context = asdict(replace(rendered.context, dropped_turns=len(view.dropped)))
@@ -102,7 +143,7 @@ def _dry_run(
     return ExitCode.DONE
 
 
-def _rendering(choices: Choices, environment: Environment, status: Status) -> Rendering:
+def _rendering(choices: Choices, environment: Environment, status: Status, engine: EngineProcess) -> Rendering:
     """How the answer is shown. A terminal is not asked for its background: that takes a moment."""
     if not environment.stdout_is_terminal:
         return Verbatim()
@@ -111,7 +152,13 @@ def _rendering(choices: Choices, environment: Environment, status: Status) -> Re
 
     theme = theme_for(choices, guess(environment.variables), environment)
     raw = is_raw(choices, environment)
-    return make_rendering(environment, theme, status, raw=raw, hint="--raw shows them")
+
+    def opens_thought() -> bool:
+        return bool(engine.info and engine.info.opens_thought)
+
+    return make_rendering(
+        environment, theme, status, raw=raw, hint="--raw shows them", opens_thought=opens_thought
+    )  # fmt: skip
 
 
 def _answer(
@@ -121,7 +168,7 @@ def _answer(
     settings = replace(Settings.of(choices), pinned=frozenset(conversation.pinned))
     status = Status(environment, quiet=choices.switch("quiet") or as_json, plain=choices.switch("plain"))
     writer = AnswerWriter(
-        environment, _rendering(choices, environment, status), status.clear, stream=choices.switch("stream")
+        environment, _rendering(choices, environment, status, engine), status.clear, stream=choices.switch("stream")
     )
     finished: Finished | None = None
     try:
@@ -134,6 +181,12 @@ def _answer(
                 case Notice():
                     writer.break_line()
                     status.notice(event.text)
+                case Summarising():
+                    status.show(event.text)
+                case NotSummarised() if event.stopped:
+                    raise Interrupted("stopped before the first word.")
+                case Summarised() | NotSummarised():
+                    status.notice(event.line)
                 case Finished():
                     finished = event
     finally:

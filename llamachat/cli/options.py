@@ -17,7 +17,7 @@ class ChatOptions:
     files: tuple[Path, ...] = ()
     messages: str | None = None
     continues: bool = False  # the latest chat
-    resume: str | None = None  # the id of a session
+    resume: str | None = None  # the id of a session; empty: the user picks
     flags: Mapping[str, Value] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     json: bool = False

@@ -8,6 +8,7 @@ import shutil
 import textwrap
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
@@ -58,13 +59,13 @@ def write_text(environment: Environment, text: str) -> None:
 
 def write_table(environment: Environment, rows: Sequence[Sequence[str]]) -> None:
     """Rows in columns on stdout: wrapped to the terminal there, one line a row in a pipe."""
-    write_text(environment, _table(rows, _width(environment) if environment.stdout_is_terminal else None))
+    write_text(environment, _table(rows, width_of(environment) if environment.stdout_is_terminal else None))
 
 
 def print_table(environment: Environment, rows: Sequence[Sequence[str]]) -> None:
     """The same on stderr, beside what a command answers."""
     with suppress(OSError):  # nobody to tell
-        print(_table(rows, _width(environment) if environment.stderr_is_terminal else None), file=environment.stderr)
+        print(_table(rows, width_of(environment) if environment.stderr_is_terminal else None), file=environment.stderr)
 
 
 def say(environment: Environment, text: str) -> None:
@@ -75,7 +76,7 @@ def say(environment: Environment, text: str) -> None:
 
 def say_in_lines(environment: Environment, lines: Sequence[str]) -> None:
     """Running text on stderr, broken between words at the terminal's edge."""
-    width = _width(environment) if environment.stderr_is_terminal else None
+    width = width_of(environment) if environment.stderr_is_terminal else None
     for line in lines:
         for part in [line] if width is None else _broken(line, width):
             say(environment, part)
@@ -86,7 +87,7 @@ def _broken(line: str, width: int) -> list[str]:
     return textwrap.wrap(line, width, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False) or [""]
 
 
-def _width(environment: Environment) -> int:
+def width_of(environment: Environment) -> int:
     """Columns of the terminal."""
     given = environment.variables.get("COLUMNS", "")
     return int(given) if given.isascii() and given.isdigit() and int(given) else shutil.get_terminal_size().columns
@@ -142,5 +143,5 @@ def encode_answer(text: str, finished: Finished, model: dict[str, str | None], s
             "prefill_tps": n_evaluated / timings.prefill if n_evaluated and timings.prefill else None,
             "decode_tps": usage.completion_tokens / timings.decode if timings.decode else None,
         },
-        "draft": None,
+        "draft": asdict(finished.draft) if finished.draft else None,
     }

@@ -19,7 +19,7 @@ _app = app.new()
 
 def parse(arguments: list[str]) -> ChatOptions | None:
     """The options of a chat; None when the answer was a page of help. Raises UsageError."""
-    result = app.run(_app, arguments, "llamachat")
+    result = app.run(_app, _with_empty_resume(arguments), "llamachat")
     if not isinstance(result, ChatOptions):
         return None
     if result.messages is not None and (result.prompt or result.files):
@@ -29,6 +29,16 @@ def parse(arguments: list[str]) -> ChatOptions | None:
     if result.continues and result.resume is not None:
         raise UsageError("-c goes on with the latest chat, --resume with the one it names: give one of them.")
     return result
+
+
+def _with_empty_resume(arguments: list[str]) -> list[str]:
+    """The same with an empty ID where --resume has none: at the end, or before another option. Click knows no such."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    following = [*arguments[1:], "--"]
+    return [
+        f"{argument}=" if place < end and argument == "--resume" and after.startswith("-") else argument
+        for place, (argument, after) in enumerate(zip(arguments, following, strict=False))
+    ]
 
 
 def _show_version(wanted: bool) -> None:
@@ -80,7 +90,10 @@ _PARAMETERS = (
         str | None,
         None,
         typer.Option(
-            metavar="ID", help="Go on with this session, with its model and preset.", rich_help_panel=Group.PROMPT
+            metavar="[ID]",
+            help="Go on with this session, with its model and preset. Without an ID, at the end or before another "
+            "option: pick one from a list.",
+            rich_help_panel=Group.PROMPT,
         ),
     ),
     *app.options_of(Group.MODEL),

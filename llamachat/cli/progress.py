@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from llamachat.cli.fit import size_in_words
 from llamachat.environment import Environment
+from llamachat.models.sizes import size_in_words
 from llamachat.models.transfer import Progress
 from llamachat.ui.sanitise import sanitise_line
 

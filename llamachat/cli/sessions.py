@@ -11,16 +11,18 @@ from typing import Annotated
 
 import typer
 
+from llamachat.cache import Cache
 from llamachat.chat import imports
 from llamachat.chat.export import FORMATS
-from llamachat.chat.transcript import Session
+from llamachat.chat.transcript import Session, title_of
 from llamachat.cli import app, kept
 from llamachat.cli.app import Json, Yes
 from llamachat.cli.confirm import confirm
+from llamachat.cli.forget import forget
 from llamachat.cli.output import say, write_json, write_table, write_text
 from llamachat.environment import Environment
 from llamachat.errors import UsageError
-from llamachat.paths import replace_file
+from llamachat.paths import is_replaceable, replace_file
 from llamachat.settings import check_text
 from llamachat.store.sessions import Store
 from llamachat.ui.sanitise import sanitise_line
@@ -132,8 +134,15 @@ def remove(
             write_text(environment, f"There is no session older than {older_than}.")
             return
         confirm(_question(list(found.values())), environment, yes=yes)
+        messages = store.said_only_in(found)
         store.remove(found)
+        damaged = store.damaged_copies()
+    forget(environment.paths.history, messages)
+    Cache(environment.paths.blocks).forget(found)
     write_text(environment, f"{_counted(len(found))} removed.")
+    if damaged:
+        copies = ", ".join(map(str, damaged))
+        say(environment, f"llamachat: copies of damaged files may still have it: {copies}. Delete those by hand.")
 
 
 @_app.command()
@@ -153,7 +162,9 @@ def export(
     kind = format_ or (output and output.suffix[1:].lower()) or "md"
     if kind not in FORMATS:
         raise UsageError(f"there is no format {kind!r}.", f"There are {', '.join(FORMATS)}: --format md")
-    if output is not None and output.exists() and not force:
+    if output is not None and output.is_dir():
+        raise UsageError(f"{output} is a folder.", "Name a file in it.")
+    if output is not None and output.is_file() and not force:
         raise UsageError(f"{output} is there already.", "Name another file, or write over it with --force.")
     with _open(environment) as store:
         text = FORMATS[kind](store.load(store.find(name).id))
@@ -161,7 +172,8 @@ def export(
         write_text(environment, text)
     else:
         replace_file(output, text)
-        write_text(environment, str(output))
+        if is_replaceable(output):  # else what was written may be on stdout itself
+            write_text(environment, str(output))
 
 
 @_app.command("import")
@@ -173,8 +185,8 @@ def import_(
     environment: Environment = context.obj
     found = [transcript for file in files for transcript in imports.read(file)]
     with _open(environment) as store:
-        taken = [store.take_in(transcript) for transcript in found]
-    write_table(environment, [(session.id, session.title) for session in taken])
+        taken = store.take_in(found)
+    write_table(environment, [(session.id, title_of(session.title)) for session in taken])
 
 
 @contextmanager
@@ -191,7 +203,7 @@ def _age(text: str) -> timedelta:
 
 
 def _question(sessions: list[Session]) -> str:
-    shown = ", ".join(f"{session.id} ({sanitise_line(session.title)})" for session in sessions[:_NAMED])
+    shown = ", ".join(f"{session.id} ({sanitise_line(title_of(session.title))})" for session in sessions[:_NAMED])
     more = f" and {len(sessions) - _NAMED} more" if len(sessions) > _NAMED else ""
     return f"Remove {_counted(len(sessions))} for good: {shown}{more}?"
 

@@ -23,7 +23,7 @@ def greet(screen: Screen, options: LoadOptions, *, is_newcomer: bool) -> None:
 
 
 def _introduce(screen: Screen, options: LoadOptions) -> None:
-    from llamachat.cli.fit import size_in_words  # noqa: PLC0415  35 ms that are needed once
+    from llamachat.models.sizes import size_in_words  # noqa: PLC0415  what is needed once
 
     size = size_in_words(Path(options.path).stat().st_size)
     screen.line("")
@@ -39,8 +39,8 @@ def _introduce(screen: Screen, options: LoadOptions) -> None:
 
 
 def _ways_to_llama2() -> list[tuple[str, str]]:
-    from llamachat.cli.fit import size_in_words  # noqa: PLC0415
-    from llamachat.models import catalogue, memory  # noqa: PLC0415
+    from llamachat.models import catalogue, memory  # noqa: PLC0415  35 ms that are needed once
+    from llamachat.models.sizes import size_in_words  # noqa: PLC0415
 
     entry = catalogue.load().find(_LLAMA2)
     usual = entry.quantisation(memory.USUAL) if entry else None

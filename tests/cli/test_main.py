@@ -51,14 +51,6 @@ def test_a_wrong_option_is_one_line_and_exit_code_2(run, arguments, reason):
     assert result.out == ""
 
 
-@pytest.mark.parametrize("word", ["doctor", "bench"])
-def test_a_command_not_yet_built_is_an_error_and_never_a_prompt(run, word):
-    result = run(word, "something")
-    assert result.code == 2
-    assert f"no command '{word}'" in result.err
-    assert f"llamachat -- {word}" in result.err
-
-
 def test_an_unknown_model_is_exit_code_3_and_says_what_can_be_named(run):
     result = run("-m", "llama-9000", "hi")
     assert result.code == 3

@@ -183,6 +183,24 @@ def test_what_leaves_is_said_beside_the_answer(run, parrot):
     assert ask(run, parrot, "-q", *arguments, stdin=long_talk(30)).err == ""
 
 
+def test_a_summary_is_said_beside_the_answer_and_kept_with_the_session(run, parrot):
+    arguments = ("-t", "0", "--ctx-size", "512", "--overflow", "summarise")
+    result = ask(run, parrot, "--json", *arguments, "--messages", "-", stdin=long_talk(30))
+    answer = json.loads(result.out)
+    assert answer["context"]["dropped_turns"] == 0
+    shown = json.loads(run("sessions", "show", answer["session"], "--json").out)
+    (summary,) = shown["summaries"]
+    assert shown["messages"][-1]["made"]["summary"] == summary["id"]
+    assert len(shown["messages"]) == 2 * 30 + 2
+    goes_on = ("--resume", answer["session"], *arguments, "What is 2+2?")
+    dry = json.loads(ask(run, parrot, "--json", "--no-save", "--dry-run", *goes_on).out)
+    assert "Summary of the conversation so far:\n" in dry["prompt"]
+    assert ask(run, parrot, *goes_on).err == ""
+    result = ask(run, parrot, "--no-save", *arguments, "--messages", "-", stdin=long_talk(30))
+    assert re.search(r"Turns 1-\d+ are now a summary of \d+ tokens \(before: [\d,]+\)$", result.err, re.MULTILINE)
+    assert "summary" not in result.out
+
+
 @pytest.mark.parametrize("dry", [(), ("--dry-run",)], ids=["real", "dry"])
 def test_turns_that_may_not_leave_are_exit_code_4(run, parrot, dry):
     arguments = ("--overflow", "refuse", "-t", "0", "--messages", "-", *dry)

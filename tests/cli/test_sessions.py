@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import stat
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +15,9 @@ import pytest
 
 from llamachat.chat.conversation import State
 from llamachat.store.sessions import Store
+from llamachat.ui.history import History
 from tests.conftest import Result
+from tests.disks import fill
 from tests.store.conftest import answer, talk, user
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=40)
@@ -182,6 +187,139 @@ def test_of_files_with_a_mistake_none_is_imported(sessions, kept, tmp_path):
     assert len(ids(sessions("list", "--json"))) == 3
 
 
+def test_an_import_may_say_anything_of_models_presets_titles_and_what_answers_saw(sessions, tmp_path):
+    turns = [
+        {"id": 10, "parent": None, "role": "user", "content": "one?", "state": "complete"},
+        {"id": 20, "parent": 10, "role": "assistant", "content": "1", "state": "complete"},
+    ]
+    turns[1]["made"] = {"turns": [10, 30, "x", [1]], "seed": 7, "note": "\ud800"}
+    head = {"version": 1, "title": "t" * 200_000, "model": "a\ud800b", "preset": "\udfff", "leaf": 20}
+    (tmp_path / "odd.json").write_text(json.dumps({"llamachat": {**head, "turns": turns}}))
+    result = sessions("import", str(tmp_path / "odd.json"))
+    assert (result.code, result.err) == (0, "")
+    (listed,) = json.loads(sessions("list", "--json").out)
+    assert listed["model"] == "a?b"
+    assert max(map(len, sessions("list").out.splitlines())) < 150
+    question, answer_ = json.loads(sessions("show", listed["id"], "--json").out)["messages"]
+    assert answer_["made"]["turns"] == [question["id"], None, None, None]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the test makes a named pipe, which Windows lacks")
+def test_an_export_goes_into_a_pipe_and_does_not_replace_it(sessions, kept, tmp_path):
+    pipe = tmp_path / "chat.txt"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    for force in ([], ["--force"]):
+        assert sessions("export", kept["one_shot"], "-o", str(pipe), *force) == Result(0, "", "")
+        assert b"Rayleigh scattering." in os.read(reader, 10_000)
+        assert stat.S_ISFIFO(pipe.stat().st_mode)
+    os.close(reader)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the test writes to /dev/full, which is Linux's")
+def test_an_export_goes_into_a_device_and_does_not_replace_it(sessions, kept):
+    assert sessions("export", kept["one_shot"], "-o", "/dev/null", "--format", "txt", "--force").code == 0
+    assert Path("/dev/null").is_char_device()
+    result = sessions("export", kept["one_shot"], "-o", "/dev/full", "--format", "txt", "--force")
+    assert (result.code, result.err.count("\n")) == (9, 1)
+    assert Path("/dev/full").is_char_device()
+
+
+def test_an_export_through_a_link_keeps_the_link(sessions, kept, tmp_path):
+    target, link = tmp_path / "target.txt", tmp_path / "link.txt"
+    target.write_text("old")
+    link.symlink_to(target)
+    assert sessions("export", kept["one_shot"], "-o", str(link)).code == 2
+    assert sessions("export", kept["one_shot"], "-o", str(link), "--force").code == 0
+    assert link.is_symlink()
+    assert "Rayleigh" in target.read_text()
+
+
+def test_what_was_typed_in_a_removed_session_leaves_the_history_too(sessions, kept, file, tmp_path):
+    history = tmp_path / "home" / "state" / "history"
+    typed = [
+        "Why is the sky blue?",
+        "An old\x1b[31m question",
+        "/tree",
+        '"""\nIn a block\n"""',
+        "Yes?",
+        "What is @a.txt?",
+    ]
+    for text in typed:
+        History(history).record(text)
+    with Store(file) as store:
+        document = "a.txt:\n```txt\nwords\n```\n\nWhat is a.txt?"
+        gone = talk(store, "In a block", "Yes.", "Yes?", "Yes.", document, "Words.")
+        talk(store, "Yes?", "No.")
+    running = History(history)
+    assert len(running.load_history_strings()) == 6
+    assert sessions("remove", gone, kept["old"], "--yes").code == 0
+    assert running.load_history_strings() == ["Yes?", "/tree", "Why is the sky blue?"]
+    History(history).record("next")
+    assert running.load_history_strings()[0] == "next"
+    assert b"block" not in history.read_bytes()
+    assert history.stat().st_mode & 0o077 == 0
+
+
+def test_copies_of_damaged_files_are_named_when_something_is_removed(sessions, kept, file):
+    copy = file.with_name("sessions.db.damaged-20260101-000000")
+    copy.write_bytes(b"Rayleigh")
+    result = sessions("remove", kept["one_shot"], "--yes")
+    assert result.out == "1 session removed.\n"
+    assert str(copy) in result.err
+    assert result.err.count("\n") == 1
+
+
+def test_sessions_are_removed_from_a_full_disk_with_what_was_typed(run, small_disk):
+    home = small_disk / "home"
+    with Store(home / "data" / "sessions.db") as store:
+        gone = talk(store, "a secret question", "a secret answer")
+        stays = talk(store, "Hello", "Hi")
+    for text in ("a secret question", "Hello"):
+        History(home / "state" / "history").record(text)
+    fill(small_disk)
+    result = run("sessions", "remove", gone, "--yes", LLAMACHAT_HOME=str(home))
+    assert (result.code, result.out, result.err) == (0, "1 session removed.\n", "")
+    assert ids(run("sessions", "list", "--json", LLAMACHAT_HOME=str(home))) == [stays]
+    everything = b"".join(each.read_bytes() for each in home.rglob("*") if each.is_file())
+    assert b"secret" not in everything
+    assert b"+Hello" in everything
+
+
+def test_an_import_that_does_not_fit_is_exit_code_9_and_leaves_nothing(run, small_disk, tmp_path):
+    home = {"LLAMACHAT_HOME": str(small_disk / "home")}
+    words = " ".join(f"word{number}" for number in range(100_000))
+    chats = [{"messages": [{"role": "user", "content": text}]} for text in ("Hello", words, words, words)]
+    (tmp_path / "chats.json").write_text(json.dumps(chats))
+    result = run("sessions", "import", str(tmp_path / "chats.json"), **home)
+    assert (result.code, result.out, result.err.count("\n")) == (9, "", 1)
+    assert ids(run("sessions", "list", "--json", **home)) == []
+
+
+def test_a_session_whose_model_is_gone_says_how_to_go_on(run, sessions, kept, parrot):
+    for arguments in ((), ("-m", "no-such-model")):
+        result = run("--resume", kept["old"], *arguments, "And on?")
+        assert (result.code, result.err.count("\n")) == (3, 1)
+        assert (f"llamachat --resume {kept['old']} -m OTHER" in result.err) is not bool(arguments)
+    assert run("--resume", kept["old"], "-m", str(parrot), "My name is Ada.").code == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments"),
+    [(2, ["[INST] hello"]), (4, ["hello " * 600, "--ctx-size", "512"]), (3, ["hello", "-m", "BROKEN"])],
+)
+def test_a_question_that_is_refused_is_no_session(run, sessions, parrot, tmp_path, code, arguments):
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(parrot.read_bytes()[:-100_000])
+    arguments = [str(broken) if each == "BROKEN" else each for each in arguments]
+    assert run("-m", str(parrot), *arguments).code == code
+    assert ids(sessions("list", "--json")) == []
+    assert run("-m", str(parrot), "My name is Ada.", "-t", "0").code == 0
+    (session,) = ids(sessions("list", "--json"))
+    assert run("--resume", session, *arguments).code == code
+    assert len(json.loads(sessions("show", session, "--json").out)["messages"]) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -190,6 +328,8 @@ def test_of_files_with_a_mistake_none_is_imported(sessions, kept, tmp_path):
         (["rename", "1", " "], "the title is empty"),
         (["remove"], "--older-than 30d"),
         (["remove", "--older-than", "soon"], "'soon' is no age"),
+        (["remove", "--older-than", "99999y"], "nothing is that old"),
+        (["export", "1", "-o", "."], "is a folder"),
         (["search", "++"], "no word"),
         (["search", "\udcff"], "not UTF-8"),
         (["export", "1", "--format", "pdf"], "md, json, txt, html"),
