@@ -252,11 +252,10 @@ def test_a_file_without_end_is_a_usage_error(environment, tiny_model):
     assert "larger than" in done.stderr
 
 
-def test_a_log_that_cannot_be_written_is_exit_code_9(environment, tmp_path, tiny_model):
+def test_a_log_that_cannot_be_written_costs_no_answer(environment, tmp_path, tiny_model):
     (tmp_path / "home" / "state" / "engine.log").mkdir(parents=True)
-    done = shell(f"LLAMACHAT -m {tiny_model} hi", environment)
-    assert done.returncode == 9
-    assert "engine.log" in done.stderr
+    done = shell(f"LLAMACHAT -m {tiny_model} -n 1 hi", environment)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_ctrl_c_while_python_starts_is_130_without_a_traceback(environment, starter):
