@@ -15,7 +15,7 @@ import types
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 
 def _import_binding() -> Any:
@@ -85,10 +85,13 @@ def build_description() -> str:
 class Log:
     """Routes what llama.cpp and ggml log to `write`, and remembers the last error lines.
 
-    Install it before anything else: enumerating devices logs too. Keep it alive for the process's life.
+    Install it before anything else: enumerating devices logs too. It stays until there is another.
     """
 
+    _installed: ClassVar[Log | None] = None  # llama.cpp calls it as long as the process lives
+
     def __init__(self, write: Callable[[str], None]) -> None:
+        Log._installed = self
         self.errors: list[str] = []
         self._write = write
         self._level = 0
