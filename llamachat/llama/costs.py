@@ -23,10 +23,13 @@ class Costs:
         self._measured: dict[tuple[int, int], deque[float]] = {}
         self._medians: dict[int, dict[int, float]] = {}  # bucket of depth → tokens of a batch → seconds
         self._batches_since_single: dict[int, int] = {}
+        self._orders: dict[int, list[dict[int, float]]] = {}  # bucket → what `_nearest` says
 
     def add(self, n_tokens: int, depth: int, seconds: float) -> None:
         """A batch of so many tokens, behind `depth` others, took so long."""
         bucket = depth // _DEPTH
+        if n_tokens == 1 and (bucket, 1) not in self._measured:
+            self._orders.clear()
         kept = self._measured.setdefault((bucket, n_tokens), deque(maxlen=_REMEMBERED))
         kept.append(seconds)
         self._medians.setdefault(bucket, {})[n_tokens] = median(kept)
@@ -58,5 +61,7 @@ class Costs:
     def _nearest(self, depth: int) -> list[dict[int, float]]:
         """The medians of all depths at which single tokens were measured, the nearest first."""
         bucket = depth // _DEPTH
-        order = sorted(self._medians, key=lambda known: abs(known - bucket))
-        return [self._medians[known] for known in order if 1 in self._medians[known]]
+        if bucket not in self._orders:
+            order = sorted(self._medians, key=lambda known: abs(known - bucket))
+            self._orders[bucket] = [self._medians[known] for known in order if 1 in self._medians[known]]
+        return self._orders[bucket]

@@ -11,10 +11,11 @@ from statistics import median
 
 from llamachat.errors import ModelError
 from llamachat.llama.lib import Log
-from llamachat.llama.model import Model, OnProgress
+from llamachat.llama.model import Model
 from llamachat.llama.sampling import Sampler
 from llamachat.llama.session import Session
 from llamachat.llama.vocabulary import Vocabulary
+from llamachat.llama.weights import OnProgress
 from llamachat.types import Sampling
 
 _KINDS = {1: "SPM", 2: "BPE", 3: "WPM", 4: "UGM", 5: "RWKV", 6: "PLaMo"}  # llama_vocab_type
@@ -38,16 +39,23 @@ class DraftModel:
         self._session.close()
         self._model.close()
 
+    def forget(self) -> None:
+        """Forget the text."""
+        self._session.forget()
+
     @property
     def seconds(self) -> float | None:
         """What a guess takes; None before the first."""
         return median(self._seconds) if self._seconds else None
 
+    @property
+    def n_ctx(self) -> int:
+        """Tokens of the longest text, guesses included."""
+        return self._session.n_ctx
+
     def guess(self, tokens: Sequence[int], count: int) -> list[int]:
-        """The likeliest continuation of a text, none where it is too long for the model. Raises Aborted."""
+        """The likeliest continuation of a text; both fit. Raises Aborted."""
         session = self._session
-        if len(tokens) + count > session.n_ctx:
-            return []
         started = time.perf_counter()
         n_new = len(tokens) - session.sync(tokens)
         guesses: list[int] = []
@@ -68,7 +76,9 @@ def load(target: Model, log: Log, on_progress: OnProgress) -> Model:
     assert options.draft is not None
     n_layers = options.gpu_layers if options.gpu_layers in (0, -1) else None
     try:
-        draft = Model.load(replace(options, path=options.draft, name="", gpu_layers=n_layers), log, on_progress)
+        draft = Model.load(
+            replace(options, path=options.draft, name="", gpu_layers=n_layers, tuned=None), log, on_progress
+        )
     except ModelError as error:
         raise ModelError(error.message, _HINT) from error
     if reason := _why_not(target, draft):

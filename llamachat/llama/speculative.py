@@ -16,7 +16,7 @@ from itertools import takewhile
 from llamachat.llama.costs import Costs
 from llamachat.llama.draft_model import DraftModel
 from llamachat.llama.ngrams import Match, Ngrams
-from llamachat.llama.policy import Plan, Policy, Source
+from llamachat.llama.policy import MOST, Plan, Policy, Source
 from llamachat.llama.sampling import Sampler
 from llamachat.llama.session import Session
 from llamachat.llama.vocabulary import Vocabulary
@@ -41,13 +41,21 @@ class Speculation:
         if self.model:
             self.model.close()
 
+    def forget(self) -> None:
+        """Forget all texts; what they have cost stays."""
+        if self.model:
+            self.model.forget()
+
     def begin(self) -> Drafting:
         """For one answer."""
         return Drafting(self)
 
     def model_cost(self, depth: int) -> float | None:
-        """What a guess of the draft model's costs, in single tokens of the target; None without such a model."""
-        if self.model is None:
+        """What a guess of the draft model's costs, in single tokens of the target; None where it has none to give.
+
+        So it is without such a model, and behind so many tokens that its context is full.
+        """
+        if self.model is None or depth + 1 + MOST > self.model.n_ctx:
             return None
         seconds, single = self.model.seconds, self.costs.single(depth)
         return seconds / single if seconds and single else self.model.size_bytes / self._size_bytes

@@ -14,7 +14,7 @@ _COMMANDS = {"system": "/system", "preset": "/preset", "model": "/model", "verbo
 
 
 def change(choices: Choices, name: str, text: str) -> Choices:
-    """The choices with one value set for this chat; `off` goes back to the model's own. Raises UsageError."""
+    """The choices with one value set for this chat; `off` goes back to the model's own or is one. Raises UsageError."""
     if name not in NAMES and name in settings.BY_KEY:
         other = _COMMANDS.get(name, f"llamachat config set {name}")
         raise UsageError(f"{name} is not changed with /set.", f"Use {other}")
@@ -22,8 +22,8 @@ def change(choices: Choices, name: str, text: str) -> Choices:
         raise UsageError(f"there is no setting {name!r}.", did_you_mean(name, NAMES) or "All of them: /set")
     if not text:
         raise UsageError(f"{name} needs a value, or off.", f"Now: {_in_force(choices, name, None)}")
-    if text == "off":
-        return choices.with_value(Origin.CHAT, name, settings.BY_KEY[name].default if name in _ALSO else None)
+    if text == "off" and name not in _ALSO:
+        return choices.with_value(Origin.CHAT, name, None)
     value = settings.BY_KEY[name].parse(text, name)
     if name == "stop":
         value = (*choices.texts("stop"), text)

@@ -18,6 +18,7 @@ from llamachat.types import Drafted, FinishReason, LoadOptions, Message, Role, S
 from tests.llama.test_session import logits
 from tests.llama.test_speculative import Free
 from tests.model.judge import FINAL_SEED, fresh
+from tests.model_files import write_tiny_model
 
 LIST = "".join(f"{number}. Put {what} on the table.\n" for number, what in enumerate(
     ("apples", "bread", "milk", "butter", "eggs", "cheese", "rice", "pasta", "onions", "garlic"), start=1
@@ -163,6 +164,15 @@ def test_an_interrupted_answer_tells_what_was_guessed_until_then(ready):
     ready.session.abort.lower()
     assert frames[-1].reason is FinishReason.INTERRUPTED
     assert isinstance(frames[-1].draft, Drafted)
+
+
+def test_a_draft_models_context_is_not_stretched_beyond_its_training(tiny_model, log, tmp_path):
+    ready = load(log, tiny_model, draft=write_tiny_model(tmp_path / "short.gguf", n_ctx=512))
+    assert ready.session.n_ctx == 1024
+    assert ready.speculation.model.n_ctx == 512
+    assert ready.speculation.model_cost(496) is not None
+    assert ready.speculation.model_cost(497) is None
+    close(ready)
 
 
 def test_loading_counts_the_bytes_of_both_models(parrot, log, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -21,7 +22,7 @@ from llamachat.llama.generate import Steps, generate, one_by_one
 from llamachat.llama.lib import AbortFlag
 from llamachat.llama.model import Model
 from llamachat.llama.sampling import Sampler
-from llamachat.llama.session import MOST_AT_ONCE, Aborted
+from llamachat.llama.session import MOST_AT_ONCE, Aborted, Session
 from llamachat.llama.speculative import Drafting, Speculation
 from llamachat.types import Drafted, FinishReason, LoadOptions, Sampling
 from tests.llama.test_session import TEXT, logits, position
@@ -194,11 +195,11 @@ def test_no_end_of_an_answer_is_guessed():
 
 
 def say(
-    session, model, sampling: Sampling, guesses: Drafting | None, limit: int | None = None, take=None
+    session, model, sampling: Sampling, guesses: Drafting | None, limit: int | None = None, take=None, seed: int = 7
 ) -> tuple[FinishReason, list[int]]:
     tokens: list[int] = []
     steps = guesses.steps if guesses else one_by_one
-    with Sampler.build(sampling, 7, model.vocabulary) as sampler:
+    with Sampler.build(sampling, seed, model.vocabulary) as sampler:
         sampler.see(session.tokens)
         reason = generate(
             session,
@@ -231,6 +232,68 @@ def test_every_sampler_says_what_it_says_without_guesses(new_session, model, sam
     assert guesses.drafted.proposed > 30
     assert guessed.tokens == plain.tokens
     assert position(guessed) == len(guessed.tokens)
+
+
+class Watched:
+    """A sampler that notes what stood in the row of each token it took."""
+
+    def __init__(self, sampler: Sampler, session: Session) -> None:
+        self._sampler, self._session = sampler, session
+        self.rows: list[np.ndarray] = []
+
+    def sample(self, context, row: int = -1) -> int:
+        self.rows.append(logits(self._session, row))
+        return self._sampler.sample(context, row)
+
+
+def test_every_token_is_the_likeliest_by_the_logits_that_it_was_checked_with(session, model):
+    """And those are the logits of its place: what single tokens have there, but for the last bits."""
+    prompt = [*LIST, *LIST[:5]]
+    session.sync(prompt)
+    guesses, tokens = guessing(model), []
+    with Sampler.build(Sampling(temperature=0), 7, model.vocabulary) as sampler:
+        watched = Watched(sampler, session)
+        generate(session, watched, model.vocabulary, 60, lambda token: (tokens.append(token), True)[1], guesses.steps)
+    assert len(tokens) == len(watched.rows) == 60
+    assert guesses.drafted.proposed > 0
+    session.sync(prompt)
+    for token, row in zip(tokens, watched.rows, strict=True):
+        assert token == row.argmax()
+        assert np.allclose(row, logits(session), atol=1e-2)
+        session.append(token)
+
+
+ALL_PAIRS = [10, 10, 11, 10, 12, 10, 13, 11, 11, 12, 11, 13, 12, 12, 13, 13, 10]  # so that all can be guessed
+
+
+def test_answers_are_distributed_as_the_models_logits_say(session, model):
+    """A chi-squared test of how 4,000 answers begin, with guesses, against what single tokens' logits make of it."""
+    counts, n_right, n_answers = dict.fromkeys(itertools.product(range(10, 14), repeat=3), 0), 0, 4000
+    for seed in range(n_answers):
+        session.sync(ALL_PAIRS)
+        guesses = guessing(model)
+        _, tokens = say(session, model, FEW, guesses, limit=6, seed=seed)
+        counts[tuple(tokens[:3])] += 1
+        n_right += guesses.drafted.accepted
+    assert n_right > n_answers / 3
+    expected = {answer: n_answers * chance for answer, chance in exact_chances(session, 3).items()}
+    deviation = sum((counts[answer] - expected[answer]) ** 2 / expected[answer] for answer in expected)
+    assert min(expected.values()) > 5
+    assert deviation < 103.4  # of 63 degrees of freedom: one test in a thousand would be above
+
+
+def exact_chances(session, length: int, before: tuple[int, ...] = ()) -> dict[tuple[int, ...], float]:
+    """Of every answer by FEW that is so long, from logits that were computed token by token."""
+    if not length:
+        return {before: 1.0}
+    session.sync([*ALL_PAIRS, *before])
+    weights = np.exp(logits(session)[10:14].astype(float) / FEW.temperature)
+    found = {}
+    for token, chance in zip(range(10, 14), weights / weights.sum(), strict=True):
+        found |= {
+            answer: chance * rest for answer, rest in exact_chances(session, length - 1, (*before, token)).items()
+        }
+    return found
 
 
 def test_the_limit_and_the_context_end_an_answer_inside_a_draft_where_they_would_without(new_session, model):

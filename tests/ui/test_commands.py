@@ -305,6 +305,16 @@ class TestAdjusting:
         assert desk.answers == "• item\n- item\n"
         desk("/set bell notify")
         assert desk.chat.choices.text("bell") == "notify"
+        desk("/set bell off")
+        assert desk.chat.choices.text("bell") == "off"
+
+    def test_guessing_is_switched_off_and_on_in_the_chat(self, chat):
+        desk = chat(["one"], ["two"])
+        desk("/set speculate off")
+        desk("hi")
+        desk("/set speculate on")
+        desk("hi")
+        assert [request.speculate for request in desk.engine.requests] == [False, True]
 
 
 def test_plain_says_who_speaks_and_where_it_ends(chat):
