@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,12 +14,18 @@ from typing import Any
 from llamachat.chat.transcript import to_moment
 from llamachat.errors import UsageError
 
-_MOST_DIGITS = 18  # of what 64 bits hold whatever its sign
+_MOST_DIGITS = sys.int_info.str_digits_check_threshold  # of a number that Python reads in any case
+_MOST_BYTES = 1 << 30
 
 
-def _whole(digits: str) -> int | float:
-    """A larger number cannot be a count of anything here, and Python refuses to read thousands of digits."""
-    return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)
+def _whole(digits: str) -> int | None:
+    return int(digits) if len(digits) <= _MOST_DIGITS else None
+
+
+def _finite(digits: str) -> float | None:
+    """Null for what is no JSON: Infinity and NaN, and 1e999, which would become one of them."""
+    number = float(digits)
+    return number if math.isfinite(number) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +39,16 @@ class Field:
     @classmethod
     def of_file(cls, path: Path) -> Field:
         try:
-            return cls(json.loads(path.read_bytes(), parse_int=_whole), str(path))
+            with path.open("rb") as file:
+                data = file.read(_MOST_BYTES + 1)
+            if len(data) > _MOST_BYTES:  # a device may never end
+                raise UsageError(f"{path} is larger than {_MOST_BYTES >> 30} GiB.", "Nothing was imported.")
+            value = json.loads(data, parse_int=_whole, parse_float=_finite, parse_constant=_finite)
+            return cls(value, str(path))
         except json.JSONDecodeError as error:
             where = f"line {error.lineno}, column {error.colno}"
-            raise UsageError(f"{path}, {where}: this is not JSON ({error.msg.lower()}).") from error
+            message = f"{path}, {where}: this is not JSON ({error.msg.lower()})."
+            raise UsageError(message, "Nothing was imported.") from error
         except UnicodeDecodeError as error:
             raise UsageError(f"{path} is not UTF-8 text.", "sessions import takes JSON files.") from error
         except RecursionError as error:
@@ -88,7 +101,7 @@ class Field:
     def moment(self) -> datetime | None:
         """A time as ISO 8601 or in seconds since 1970; None for null."""
         try:
-            if isinstance(self.value, int | float) and math.isfinite(self.value):
+            if isinstance(self.value, int | float):
                 return datetime.fromtimestamp(self.value, UTC)
             return None if self.value is None else to_moment(self.text())
         except (ValueError, OverflowError, OSError) as error:

@@ -14,7 +14,7 @@ from llamachat.chat.transcript import Transcript
 from llamachat.choices import Choices, Origin
 from llamachat.cli.options import ChatOptions
 from llamachat.environment import Environment
-from llamachat.errors import ModelError, UsageError
+from llamachat.errors import ModelError, StorageError, UsageError
 from llamachat.presets import Shelf
 
 if TYPE_CHECKING:
@@ -26,12 +26,16 @@ _PATIENCE_OF_A_CHAT = 1.0  # seconds to wait for another process, before a chat 
 
 
 class Kept:
-    """The user's store, which is opened when it is needed first: its imports take longer than a prompt."""
+    """The user's store, which is opened when it is needed first: its imports take longer than a prompt.
+
+    `strict`: what cannot be kept is an error, and so is a damaged file, which is mended all the same.
+    """
 
     def __init__(self, environment: Environment, say: Callable[[str], None], *, strict: bool = False) -> None:
         self._environment = environment
         self._say = say
         self._strict = strict
+        self._damage: list[str] = []  # what a strict one has to tell yet
         self._store: Store | None = None
         self._retries: Retries | None = None
         self._opening = threading.Lock()
@@ -41,12 +45,21 @@ class Kept:
         """Raises StorageError."""
         with self._opening:
             if self._store is None:
-                from llamachat.store.db import PATIENCE  # noqa: PLC0415
-                from llamachat.store.sessions import Store  # noqa: PLC0415
-
-                patience = PATIENCE if self._strict else _PATIENCE_OF_A_CHAT
-                self._store = Store(self._environment.paths.sessions, say=self._say, patience=patience)
+                self._store = self._opened()
             return self._store
+
+    def _opened(self) -> Store:
+        from llamachat.store.db import PATIENCE  # noqa: PLC0415
+        from llamachat.store.sessions import Store  # noqa: PLC0415
+
+        path = self._environment.paths.sessions
+        if not self._strict:
+            return Store(path, say=self._say, patience=_PATIENCE_OF_A_CHAT)
+        store = Store(path, say=self._damage.append, patience=PATIENCE)
+        if self._damage:
+            store.close()
+            raise StorageError(self._damage.pop(), "Ask again.")
+        return store
 
     def keep(self) -> Keeping:
         """What keeps a new conversation."""
@@ -88,6 +101,8 @@ class Kept:
 
     def close(self) -> None:
         """What waits is tried once more; what cannot be written is told."""
+        for line in self._damage:
+            self._say(line)
         for journal in self._retries.close() if self._retries else ():
             self._say(f"this chat was not saved: {journal.trouble}")
         if self._store is not None:

@@ -21,7 +21,7 @@ from llamachat.cli.confirm import confirm
 from llamachat.cli.forget import forget
 from llamachat.cli.output import say, write_json, write_table, write_text
 from llamachat.environment import Environment
-from llamachat.errors import UsageError
+from llamachat.errors import StorageError, UsageError
 from llamachat.paths import is_replaceable, replace_file
 from llamachat.settings import check_text
 from llamachat.store.sessions import Store
@@ -134,11 +134,10 @@ def remove(
             write_text(environment, f"There is no session older than {older_than}.")
             return
         confirm(_question(list(found.values())), environment, yes=yes)
-        messages = store.said_only_in(found)
+        forget(environment.paths.history, store.said_only_in(found))  # first: whoever is killed in between asks again
+        Cache(environment.paths.blocks).forget(found)
         store.remove(found)
         damaged = store.damaged_copies()
-    forget(environment.paths.history, messages)
-    Cache(environment.paths.blocks).forget(found)
     write_text(environment, f"{_counted(len(found))} removed.")
     if damaged:
         copies = ", ".join(map(str, damaged))
@@ -184,8 +183,11 @@ def import_(
     """Take in chats: what export writes as JSON, OpenAI's messages, ChatGPT's conversations.json."""
     environment: Environment = context.obj
     found = [transcript for file in files for transcript in imports.read(file)]
-    with _open(environment) as store:
-        taken = store.take_in(found)
+    try:
+        with _open(environment) as store:
+            taken = store.take_in(found)
+    except StorageError as error:
+        raise StorageError(error.message, f"Nothing was imported. {error.hint}") from error
     write_table(environment, [(session.id, title_of(session.title)) for session in taken])
 
 

@@ -7,14 +7,10 @@ parent has taken notice.
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import suppress
 from pathlib import Path
 
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+from llamachat.locks import try_lock
 
 
 class Alive:
@@ -53,7 +49,7 @@ class Alive:
         except OSError:
             return False
         try:
-            if not _try_lock(file):
+            if not try_lock(file):
                 return True
             with suppress(OSError):
                 path.unlink()
@@ -70,7 +66,7 @@ class Alive:
     def _is_ours(self, path: Path) -> bool:
         """Make the file and lock it, unless somebody sweeps it away in between."""
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        if _try_lock(file) and path.exists():
+        if try_lock(file) and path.exists():
             self._file = file
             return True
         os.close(file)
@@ -79,17 +75,3 @@ class Alive:
     @staticmethod
     def _path(stem: Path, token: str) -> Path:
         return stem.with_name(f"{stem.name}-{token}")
-
-
-def _try_lock(file: int) -> bool:
-    """False if another process has it. Where the file system knows no locks, nobody does."""
-    try:
-        if sys.platform == "win32":
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    except OSError:
-        return True
-    return True

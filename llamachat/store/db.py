@@ -16,12 +16,11 @@ from pathlib import Path
 from llamachat.errors import StorageError
 from llamachat.paths import locked, make_private_folder, private_file
 from llamachat.store import migrations
-from llamachat.store.faults import Busy, Full, ReadOnly, damaged, sqlite_errors
+from llamachat.store.faults import Busy, Full, ReadOnly, sqlite_errors
+from llamachat.store.header import check_header, check_is_file, too_new
 
 PATIENCE = 5.0  # seconds to wait for another process's transaction, which takes milliseconds
 _PATIENCE_WORN_OUT = 0.05  # the same after a wait that was in vain, until one is not
-_MAGIC = b"SQLite format 3\0"
-_HEADER_BYTES = 100  # sqlite.org/fileformat2.html, 1.3: the version at 60, the application at 68
 _PRIVATE = 0o600
 # Alone with the file there is no need of the one that processes share; nothing is written before all is certain.
 _ALONE = (
@@ -130,8 +129,7 @@ class Database:
             self._open_for_reading(self.path, error)
 
     def _open_for_writing(self, path: Path) -> None:
-        if path.exists() and not path.is_file():  # to read a pipe's header would take for ever
-            raise StorageError(f"{path} is not a file.", "Move it out of the way.")
+        check_is_file(path)
         if not path.exists():
             make_private_folder(path.parent)
             with suppress(StorageError):  # SQLite's words for it are better
@@ -172,7 +170,7 @@ class Database:
     def _bring_up_to_date(self, path: Path) -> None:
         version = migrations.version_of(self._connection)
         if version > migrations.LATEST:
-            raise _too_new(path, version)
+            raise too_new(path, version)
         if version < migrations.LATEST:
             with locked(path):
                 if version == 0:
@@ -243,32 +241,6 @@ def _configured(connection: sqlite3.Connection) -> sqlite3.Connection:
     for pragma in ("foreign_keys = ON", "secure_delete = ON", "synchronous = NORMAL"):
         connection.execute(f"PRAGMA {pragma}")
     return connection
-
-
-def check_header(path: Path) -> None:
-    """Refuse what is not ours, before SQLite touches it. An empty file is a new one."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(_HEADER_BYTES)
-    except OSError:
-        return  # SQLite's words for it are better
-    if not head and not path.with_name(f"{path.name}-wal").exists():
-        return
-    if len(head) < _HEADER_BYTES or not head.startswith(_MAGIC):
-        raise damaged(path)
-    version, application = (int.from_bytes(head[at : at + 4], "big") for at in (60, 68))
-    n_pages = int.from_bytes(head[28:32], "big")  # one is a database without a table
-    if (version or n_pages > 1) and application != migrations.APPLICATION_ID:
-        raise StorageError(f"{path} is another program's database.", "Move it out of the way.")
-    if version > migrations.LATEST:
-        raise _too_new(path, version)
-
-
-def _too_new(path: Path, version: int) -> StorageError:
-    return StorageError(
-        f"{path} was written by a newer llamachat (schema {version}; this one knows {migrations.LATEST}).",
-        "Upgrade: pipx upgrade llamachat",
-    )
 
 
 def _read_only(path: Path) -> ReadOnly:

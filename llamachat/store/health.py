@@ -7,8 +7,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from llamachat.store.db import check_header
 from llamachat.store.faults import damaged, sqlite_errors
+from llamachat.store.header import check_header, check_is_file
 
 _SOUND = "ok"
 
@@ -29,6 +29,7 @@ def look(path: Path) -> Health | None:
     """
     if not path.exists():
         return None
+    check_is_file(path)
     check_header(path)
     log = path.with_name(f"{path.name}-wal")
     n_bytes = sum(file.stat().st_size for file in (path, log) if file.exists())

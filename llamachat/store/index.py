@@ -40,6 +40,7 @@ class Index:
     def put_in(self, connection: sqlite3.Connection, turn: int) -> None:
         """The turn is settled, and not in yet."""
         if self.is_usable:
+            self.make(connection)  # the file may be another than the one that was opened
             content = connection.execute("SELECT content FROM turns WHERE id = ?", (turn,)).fetchone()[0]
             connection.execute("INSERT INTO words (rowid, text) VALUES (?, ?)", (turn, index_text(content)))
             connection.execute("UPDATE turns SET indexed = 1 WHERE id = ?", (turn,))

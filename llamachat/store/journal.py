@@ -18,6 +18,7 @@ from llamachat.chat.summary import Summary
 from llamachat.chat.transcript import Transcript, title_of
 from llamachat.errors import StorageError
 from llamachat.store.faults import Busy, Gone, gone
+from llamachat.store.rows import translated
 from llamachat.store.sessions import Store
 from llamachat.types import Role
 
@@ -273,12 +274,8 @@ class Journal:
         return self._store
 
     def _translated(self, made: Made | None) -> Made | None:
-        """The turns that an answer saw, and the summary, by the database's numbers."""
-        if made is None or "turns" not in made:
-            return made
-        turns = [self._numbers.get(number) for number in made["turns"]]
-        seen = {"summary": self._summaries.get(made["summary"])} if "summary" in made else {}
-        return {**made, "turns": turns, **seen}
+        """The turns and summaries that it names by the database's numbers."""
+        return translated(made, self._numbers, self._summaries)
 
     def _session(self) -> str:
         assert self.session is not None

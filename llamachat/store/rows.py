@@ -97,11 +97,18 @@ def text_of(made: Made | None) -> str | None:
     return None if made is None else writable(json.dumps(made, ensure_ascii=False, separators=(",", ":")))
 
 
-def translated(made: Made | None, numbers: Mapping[int | None, int | None]) -> Made | None:
-    """With other numbers for the turns that an answer saw, None for one that has none. An import may say anything."""
-    if made is None or not isinstance(made.get("turns"), list):
-        return made
-    return {**made, "turns": [numbers.get(each) if isinstance(each, int) else None for each in made["turns"]]}
+def translated(
+    made: Made | None, turns: Mapping[int | None, int | None], summaries: Mapping[int, int] | None = None
+) -> Made | None:
+    """With other numbers for the turns and summaries that it names, None where there is none. It may say anything."""
+    if made is None:
+        return None
+    changed: dict[str, Any] = {}
+    if isinstance(made.get("turns"), list):
+        changed["turns"] = [turns.get(each) if isinstance(each, int) else None for each in made["turns"]]
+    for name in {"summary", "edited"} & made.keys():
+        changed[name] = (summaries or {}).get(made[name]) if isinstance(made[name], int) else None
+    return {**made, **changed}
 
 
 def writable_or_none(text: str | None) -> str | None:

@@ -280,12 +280,11 @@ class Store:
         wanted = phrases(text)
         if not wanted:
             raise UsageError(f"there is no word in {text!r} to search for.", "Example: llamachat sessions search llama")
+        if not self._index.is_usable:
+            raise UsageError("this Python's SQLite was built without FTS5: it cannot search.", "Use another Python.")
         with self._db.reading() as connection:
-            if not self._index.is_there(connection):
-                raise UsageError(
-                    "this Python's SQLite was built without FTS5: it cannot search.", "Use another Python."
-                )
-        return search.find(self._db, wanted, most)
+            is_there = self._index.is_there(connection)
+        return search.find(self._db, wanted, most) if is_there else []
 
     def _opened(self) -> Database:
         """The database, mended if need be, with what killed processes left behind put in order."""

@@ -75,15 +75,15 @@ def insert_transcript(connection: sqlite3.Connection, transcript: Transcript) ->
         numbers[entry.turn.number] = insert_turn(connection, session, replace(entry, turn=turn, made=made))
     summaries: dict[int, int] = {}
     for summary in transcript.summaries:
-        first, last, made = numbers[summary.first], numbers[summary.last], rows.translated(summary.made, numbers)
+        first, last = numbers[summary.first], numbers[summary.last]
+        made = rows.translated(summary.made, numbers, summaries)
         assert first is not None
         assert last is not None
         summaries[summary.number] = insert_summary(connection, first, last, summary.content, made, summary.created)
     for entry in transcript.entries:  # now that the summaries that answers saw have numbers
         number = numbers[entry.turn.number]
         if number is not None and entry.made is not None and "summary" in entry.made:
-            seen = next((new for old, new in summaries.items() if old == entry.made["summary"]), None)
-            made = rows.translated({**entry.made, "summary": seen}, numbers)
+            made = rows.translated(entry.made, numbers, summaries)
             change_turn(connection, number, made=rows.text_of(made))
     change_session(connection, session, leaf=numbers[transcript.session.leaf])
     return session, [number for number in numbers.values() if number is not None]

@@ -28,6 +28,8 @@ _INPUT, _LOCAL, _CHARACTERS = 0, 3, 6
 
 _PASTES_MARKED, _PASTES_BARE = "\x1b[?2004h", "\x1b[?2004l"
 _NEXT_LINE = "\r\n\x1b[J"  # and nothing below it
+_OTHER_SCREEN, _FIRST_SCREEN = "\x1b[?1049h", "\x1b[?1049l"
+_CURSOR_SHOWN = "\x1b[?25h"
 _ANSWER_SECONDS = 0.3  # that a terminal may take to answer, if we end right after the question
 _DUMB = ("dumb", "unknown")
 
@@ -42,7 +44,8 @@ class TerminalKeyboard:
         self._screen = screen
         self._is_dumb = term in _DUMB or not screen.isatty()
         self.input: Input | None = self._keys
-        self.output: Output | None = None if self._is_dumb else _Output.from_pty(screen, term=term)
+        self._output = None if self._is_dumb else _Output.of(screen, term)
+        self.output: Output | None = self._output
         self.background = background
         self.on_background: Callable[[], None] = lambda: None
         self._asks_background = asks_background and not self._is_dumb
@@ -119,7 +122,13 @@ class TerminalKeyboard:
         if is_ours and self._is_lost:
             self._set(self._wanted)
             self._is_lost = False
+            if self._has_other_screen():
+                self._write(_OTHER_SCREEN)
+                os.kill(os.getpid(), signal.SIGWINCH)  # it is empty now: whoever has it draws all anew
         return is_ours
+
+    def _has_other_screen(self) -> bool:
+        return self._output is not None and self._output.has_other_screen
 
     def _is_in_foreground(self) -> bool:
         try:
@@ -168,7 +177,9 @@ class TerminalKeyboard:
     def _leave(self, number: int, _frame: FrameType | None) -> None:
         """Stop, or end, as if the signal had not been handled, with the terminal as it was found."""
         wanted = self._wanted
-        if number == signal.SIGTERM:
+        if self._has_other_screen():
+            self._write(_FIRST_SCREEN + _CURSOR_SHOWN)
+        elif number == signal.SIGTERM:
             self._write(_NEXT_LINE)
         self._set(self._found)
         action = signal.signal(number, signal.SIG_DFL)
@@ -192,6 +203,23 @@ class TerminalKeyboard:
 
 class _Output(Vt100_Output):
     """Leaves pastes marked at the end of a prompt: they are as long as the terminal is ours."""
+
+    has_other_screen = False
+
+    @classmethod
+    def of(cls, screen: TextIO, term: str) -> Self:
+        output = cls.from_pty(screen, term=term)
+        assert isinstance(output, cls)
+        return output
+
+    def enter_alternate_screen(self) -> None:
+        self.has_other_screen = True
+        super().enter_alternate_screen()
+
+    def quit_alternate_screen(self) -> None:
+        super().quit_alternate_screen()
+        self.flush()
+        self.has_other_screen = False
 
     @property
     def responds_to_cpr(self) -> bool:

@@ -134,13 +134,18 @@ def test_what_chatgpt_left_empty_is_left_out(take):
     assert take([{**CHATGPT, "mapping": mapping}]) == take([CHATGPT])
 
 
-def test_a_number_of_thousands_of_digits_is_no_count_and_no_fault(take):
-    written = json.dumps(ours(turn={"tokens": 77})).replace("77", "7" * 5000).encode()
-    with pytest.raises(UsageError, match="tokens: this should be a whole number"):
-        take(written)
-    written = json.dumps(ours(turn={"made": {"seed": 77}})).replace("77", "7" * 5000).encode()
+@pytest.mark.parametrize("number", ["7" * 5000, "Infinity", "-Infinity", "NaN", "1e999"])
+def test_a_number_that_is_none_is_left_out(take, number):
+    written = json.dumps(ours(turn={"made": {"seed": 77}, "tokens": 77, "created": 77})).replace("77", number).encode()
     (transcript,) = take(written)
-    assert transcript.entries[0].made == {"seed": float("inf")}
+    entry = transcript.entries[0]
+    assert (entry.made, entry.n_tokens, entry.created) == ({"seed": None}, None, NOW)
+    json.loads(as_json(transcript), parse_constant=pytest.fail)
+
+
+def test_a_number_that_is_too_large_for_a_count_is_a_mistake(take):
+    with pytest.raises(UsageError, match="tokens: this should be a whole number"):
+        take(ours(turn={"tokens": 10**20}))
 
 
 def test_a_long_chat_is_no_problem(take):

@@ -224,3 +224,14 @@ def test_a_conversation_that_is_not_by_turns_is_a_usage_error_as_ever(run, parro
         for dry in ((), ("--dry-run",)):
             code = ask(run, parrot, "--ctx-size", "512", "--messages", "-", *dry, stdin=json.dumps(messages).encode())
             assert code.code == 2, code.err
+
+
+def test_a_damaged_database_ends_a_one_shot_with_9_and_is_mended_for_the_next(run, parrot, tmp_path):
+    ask(run, parrot, "-t", "0", "Name three colours.")
+    database = tmp_path / "home" / "data" / "sessions.db"
+    database.write_bytes(b"x" * 100 + database.read_bytes()[100:])
+    refused = ask(run, parrot, "-t", "0", "Name three colours.")
+    assert (refused.code, refused.out) == (9, "")
+    assert re.fullmatch(r"llamachat: .*was damaged\. 2 messages of 1 session could .* Ask again\.\n", refused.err)
+    assert ask(run, parrot, "-t", "0", "Name three colours.") == Result(0, "Red, green and blue. \n", "")
+    assert len(json.loads(run("sessions", "list", "--json").out)) == 2

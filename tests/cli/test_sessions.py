@@ -18,7 +18,7 @@ from llamachat.store.sessions import Store
 from llamachat.ui.history import History
 from tests.conftest import Result
 from tests.disks import fill
-from tests.store.conftest import answer, talk, user
+from tests.store.conftest import answer, said, talk, user
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=40)
 
@@ -225,6 +225,17 @@ def test_an_export_goes_into_a_device_and_does_not_replace_it(sessions, kept):
     assert Path("/dev/full").is_char_device()
 
 
+def test_an_export_does_not_go_onto_a_disk(sessions, kept, tmp_path):
+    disk = tmp_path / "disk"
+    try:
+        os.mknod(disk, 0o600 | stat.S_IFBLK, os.makedev(7, 250))
+    except (OSError, AttributeError) as error:
+        pytest.skip(f"the test makes a block device: {error}")
+    result = sessions("export", kept["one_shot"], "-o", str(disk), "--format", "txt", "--force")
+    assert (result.code, result.out, result.err.count("\n")) == (9, "", 1)
+    assert f"{disk} is a disk" in result.err
+
+
 def test_an_export_through_a_link_keeps_the_link(sessions, kept, tmp_path):
     target, link = tmp_path / "target.txt", tmp_path / "link.txt"
     target.write_text("old")
@@ -293,6 +304,7 @@ def test_an_import_that_does_not_fit_is_exit_code_9_and_leaves_nothing(run, smal
     (tmp_path / "chats.json").write_text(json.dumps(chats))
     result = run("sessions", "import", str(tmp_path / "chats.json"), **home)
     assert (result.code, result.out, result.err.count("\n")) == (9, "", 1)
+    assert "Nothing was imported" in result.err
     assert ids(run("sessions", "list", "--json", **home)) == []
 
 
@@ -364,3 +376,22 @@ def test_a_newer_schema_is_exit_code_9(sessions, file):
     result = sessions()
     assert result.code == 9
     assert "schema 99" in result.err
+
+
+@pytest.mark.parametrize("arguments", [("--no-save",), ()])
+def test_a_pinned_exchange_stays_when_a_one_shot_goes_on_with_a_chat(run, sessions, file, parrot, arguments):
+    others = [text for n in range(30) for text in (f"Repeat: boat {n} of all.", f"boat {n} of all.")]
+    with Store(file) as store:
+        chat = talk(store, "My name is Ada.", "Hello, Ada.", *others, model="parrot")
+        store.set_pinned(store.load(chat).branch[0].turn.number, pinned=True)
+        before = said(store, chat)
+    goes_on = ("-c", "-m", str(parrot), "-t", "0", "--ctx-size", "512", "--json", *arguments, "What is my name?")
+    dry = json.loads(run(*goes_on, "--dry-run").out)
+    assert dry["context"]["dropped_turns"] > 10
+    assert "My name is Ada." in dry["prompt"]
+    assert "boat 0 " not in dry["prompt"]
+    answered = json.loads(run(*goes_on).out)
+    assert answered["usage"]["prompt_tokens"] == dry["n_tokens"]
+    assert answered["context"]["dropped_turns"] == dry["context"]["dropped_turns"]
+    with Store(file) as store:
+        assert said(store, chat) == [*before, *([] if arguments else ["What is my name?", answered["text"]])]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 
 import pytest
 
@@ -75,6 +76,14 @@ def test_another_programs_database_is_told(tmp_path):
     change(path, "CREATE TABLE theirs (x)")
     change(path, "PRAGMA user_version = 3")
     with pytest.raises(StorageError, match="another program's"):
+        health.look(path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the test makes a named pipe, which Windows lacks")
+def test_a_pipe_in_its_place_is_told(tmp_path):
+    path = tmp_path / "sessions.db"
+    os.mkfifo(path)
+    with pytest.raises(StorageError, match="is not a file"):
         health.look(path)
 
 

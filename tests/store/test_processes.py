@@ -15,12 +15,15 @@ from llamachat.chat.conversation import State
 from llamachat.store.sessions import Store
 from tests.store.conftest import answer, said, states, talk, user
 
-WRITER = Path(__file__).parent / "writer.py"
+HERE = Path(__file__).parent
 
 
-def start(path: Path, *session: str) -> subprocess.Popen[str]:
+def start(path: Path, *arguments: str, program: str = "writer.py") -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, str(WRITER), str(path), *session], stdout=subprocess.PIPE, text=True, encoding="utf-8"
+        [sys.executable, str(HERE / program), str(path), *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
     )
 
 
@@ -66,6 +69,27 @@ def test_nothing_that_was_said_is_lost_by_kill(path, seed):
         store.add(session, store.load(session).session.leaf, user("and on?"))
         assert said(store, session)[-1] == "and on?"
     assert sorted(file.name for file in path.parent.iterdir()) == [".sessions.db.lock", "sessions.db"]
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(("what", "after"), [("remove", 1), ("take_in", 2 * 100 + 1)])
+def test_an_import_or_a_removal_that_is_killed_is_whole_or_has_not_happened(path, what, after, seed):
+    with Store(path) as store:
+        stays = talk(store, "the zebra stays", "it does")
+        for number in range(100):
+            talk(store, f"question {number} " * 40, f"answer {number} " * 80)
+    process = start(path, what, program="changer.py")
+    assert process.stdout.readline() == "begin\n"
+    time.sleep(random.Random(seed).uniform(0, 0.15))
+    process.kill()
+    is_done = "done" in process.communicate()[0]
+    assert integrity(path) == "ok"
+    with Store(path) as store:
+        n_sessions = len(store.sessions())
+        assert n_sessions == after if is_done else n_sessions in (101, after)
+        assert len(store.search("question", 1000)) == n_sessions - 1
+        assert said(store, stays) == ["the zebra stays", "it does"]
+        assert len(store.search("zebra")) == 1
 
 
 def test_an_answer_under_way_is_left_alone_while_its_process_lives(path):

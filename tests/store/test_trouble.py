@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import sqlite3
 import sys
 import threading
@@ -357,3 +358,18 @@ def test_a_log_whose_beginning_is_damaged_loses_no_exchange_that_had_ended(path,
     log.write_bytes(data)
     with Store(tmp_path / "sessions.db") as store:
         assert said(store, session) == before
+
+
+def test_a_file_that_was_deleted_meanwhile_is_no_damage(path):
+    lines: list[str] = []
+    with Store(path, say=lines.append) as store:
+        journal, conversation = Journal(lambda: store), Conversation()
+        journal.begin(Head("one?"))
+        converse(journal, conversation, "one?", "1")
+        shutil.rmtree(path.parent)
+        assert store.search("one") == []
+        converse(journal, conversation, "two?", "2")
+        assert journal.trouble is None
+        assert said(store, journal.session) == ["two?", "2"]
+        assert len(store.search("two")) == 1
+    assert lines == []
