@@ -121,6 +121,7 @@ class Chat:
         self.keeping: Keeping | None = None
         self.conversation = Conversation(self.choices.text("system"))
         self.last: Finished | None = None
+        self._foreseen: tuple[int | None, int] | None = None
         self.edited: Turn | None = None  # the next message takes the place of this one
         self._has_begun = False
         self._unidentified: list[int] = []  # answers of this model since it was loaded, while its hash is not known
@@ -135,7 +136,7 @@ class Chat:
         if not self.is_private:
             self.keeping = self.conversation.keeper = self.outside.keep_on(transcript)
             self._reframe()
-        self.last = self.edited = None
+        self.last = self.edited = self._foreseen = None
         self._unidentified = []
         self._draft = self.conversation.step_back()
         self._show_end(transcript)
@@ -176,7 +177,7 @@ class Chat:
             engine.on_change = self.engine.on_change
             self.engine.close()
             self.engine = engine
-            self.last, self._unidentified = None, []
+            self.last, self._foreseen, self._unidentified = None, None, []
             self.engine.start()
             self.say("Loading the model; you can type meanwhile.")
         self.choices = choices
@@ -198,6 +199,8 @@ class Chat:
         if self.keeping and self.keeping.trouble:
             hint = hint or f"not saved: {self.keeping.trouble}"
         info, loading = self.engine.info, self.engine.loading
+        if self.engine.is_resting:
+            return toolbar.State(mode=mode, remark=hint or "the model rests; the next key wakes it")
         if info is None:
             percent = f" {100 * loading.done // loading.total} %" if loading.total else ""
             return toolbar.State(mode=mode, remark=hint or f"loading the model…{percent}")
@@ -209,10 +212,21 @@ class Chat:
         preset = f"{self.preset}, private" if self.is_private else self.preset
         return toolbar.State(info.name, info.quantisation, preset, context, speed, hint, mode, gauge)
 
+    def foresee(self, n_tokens: int) -> None:
+        """So much of the context is in use where the conversation stands, and not what its last answer left."""
+        self._foreseen = self.conversation.leaf, n_tokens
+
     def _context(self, info: ModelInfo) -> ContextUse:
-        """How full the context was at the end of the answer at which the conversation stands."""
+        """How full the context was at the end of the answer at which the conversation stands, or is now."""
+        if self._foreseen and self._foreseen[0] == self.conversation.leaf:
+            return ContextUse(info.n_ctx, self._foreseen[1])
         context = context_of(self.conversation.made, info)
         return context or ContextUse(info.n_ctx, 0)
+
+    def wake(self) -> None:
+        """Let a model that rests come back: it will be needed."""
+        if self.engine.is_resting:
+            self.engine.start()
 
     def wait_for_model(self) -> None:
         """Show how far loading has got, for what cannot be done before. Raises what a request would."""
@@ -302,6 +316,7 @@ class Chat:
         if info := self.engine.info:
             self.outside.on_answer(Path(info.path))
         self._unidentified += answers
+        self._foreseen = None
         self._identify()
         turn.prepare(self.conversation, self.engine, self.settings)
 

@@ -107,8 +107,9 @@ def test_a_summary_is_kept_with_the_session_and_taken_up_again(chat):
     assert kept.content == "They counted words."
     assert [entry.turn.number for entry in transcript.branch[:4]] == kept.made["turns"]
     assert transcript.branch[-1].made["summary"] == kept.number
+    desk.shown  # noqa: B018  what was said so far
     desk("/why")
-    assert "summary" in desk.shown
+    assert ["summary", "They", "counted", "words."] in [line.split() for line in desk.shown.splitlines()]
     desk("/new")
     desk(f"/resume {session}")
     desk("and now?")
@@ -126,18 +127,23 @@ def test_compact_sums_up_all_but_the_last_turn_and_can_be_changed_and_ended(chat
     desk("/compact")
     shown = desk.shown
     assert "Turns 1-2 are now a summary of 4 tokens (before: 8):\nIt was about numbers.\n" in shown
-    assert "of 512 tokens in use" in shown
+    used = desk.chat.toolbar().context.used
+    assert f"The next question finds {used} of 512 tokens in use" in shown
     assert desk.engine.prefilled[-1].messages[-2].content == "three"
     desk("/compact edit")
     assert "has 5 tokens now" in desk.shown
+    assert desk.chat.toolbar().context.used == used + 1
     desk("d")
+    assert desk.chat.toolbar().context.used == desk.chat.last.context.used
     sent = [message.content for message in desk.engine.requests[-1].messages]
     assert sent == ["Summary of the conversation so far:\nIt was about numbers. (edited)\n\nc", "three", "d"]
     assert [each.content for each in desk.store.load(desk.chat.keeping.session).summaries] == [
         "It was about numbers.", "It was about numbers. (edited)",
     ]  # fmt: skip
+    used = desk.chat.toolbar().context.used
     desk("/compact off")
     assert "the turns themselves again" in desk.shown
+    assert desk.chat.toolbar().context.used != used
     desk("/context")
     assert "summed up" not in desk.shown
     for wrong, said in (
@@ -170,16 +176,21 @@ def test_in_a_private_chat_no_summary_is_written(chat, tmp_path):
 
 
 def test_a_summary_is_exported_and_imported_with_the_conversation(chat, tmp_path):
-    desk = summarising_chat(chat, ["one"], ["two"], ["It was about numbers."])
+    desk = summarising_chat(chat, ["one"], ["two"], ["It was about numbers."], ["three"])
     desk("a")
     desk("b")
     desk("/compact")
+    desk("/compact edit")
+    desk("c")
     desk("/export chat.json")
     (transcript,) = read(tmp_path / "chat.json")
     summary = transcript.conversation().summary
-    assert summary.content == "It was about numbers."
+    assert summary.content == "It was about numbers. (edited)"
     (session,) = desk.store.take_in([transcript])
     taken = desk.store.load(session.id)
+    first, edited = taken.summaries
+    assert edited.made["edited"] == first.number > transcript.summaries[-1].number
+    assert taken.branch[-1].made["summary"] == edited.number
     assert taken.conversation().summary.covered([entry.turn.number for entry in taken.branch]) == {
         entry.turn.number for entry in taken.branch[:2]
     }

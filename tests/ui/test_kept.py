@@ -186,6 +186,7 @@ def test_why_tells_what_made_the_answer(chat):
     shown = desk.shown
     assert "scripted" in shown
     assert "seed" in shown
+    assert "max_tokens" not in shown  # there was no limit
 
 
 def test_a_private_chat_that_takes_up_another_writes_nothing_to_it(chat):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from llamachat.chat import turn
 from llamachat.chat.summary import Summary
-from llamachat.errors import UsageError
+from llamachat.errors import ContextOverflow, UsageError
 from llamachat.ui.chat import Chat
 from llamachat.ui.interrupt import on_interrupt
 
@@ -23,6 +24,7 @@ def compact(chat: Chat, text: str) -> None:
         case "off":
             _summary(chat)
             chat.conversation.forget_summaries()
+            _foresee(chat)
             chat.say("The model sees the turns themselves again, as far as they fit.")
         case _:
             raise UsageError(f"/compact takes nothing, edit or off, not {text!r}.")
@@ -36,9 +38,8 @@ def _make(chat: Chat) -> None:
     with chat.screen.answering() as view, on_interrupt(chat.engine.interrupt):
         for event in turn.sum_up(chat.conversation, chat.engine, chat.settings):
             view.show(event)
-    n_tokens = turn.view_of(chat.conversation, chat.engine, chat.settings, ahead=True).n_tokens
     n_ctx = chat.engine.info.n_ctx if chat.engine.info else 0
-    chat.say(f"The next question finds {n_tokens or 0:,} of {n_ctx:,} tokens in use. /compact edit changes the text.")
+    chat.say(f"The next question finds {_foresee(chat):,} of {n_ctx:,} tokens in use. /compact edit changes the text.")
 
 
 def _edit(chat: Chat, summary: Summary) -> None:
@@ -56,7 +57,19 @@ def _edit(chat: Chat, summary: Summary) -> None:
     turns = (summary.made or {}).get("turns")
     made = {"edited": summary.number} | ({} if turns is None else {"turns": turns})
     chat.conversation.summarise(summary.first, summary.last, content, made)
+    _foresee(chat)
     chat.say(f"The summary has {n_tokens:,} tokens now.")
+
+
+def _foresee(chat: Chat) -> int:
+    """Tokens that the next question finds in use, which the toolbar shows; 0 where that cannot be told."""
+    n_tokens = None
+    if chat.conversation.has_answer:
+        with suppress(ContextOverflow):  # the next question meets it, and says so
+            n_tokens = turn.view_of(chat.conversation, chat.engine, chat.settings, ahead=True).n_tokens
+    if n_tokens is not None:
+        chat.foresee(n_tokens)
+    return n_tokens or 0
 
 
 def _summary(chat: Chat) -> Summary:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from llamachat.chat.conversation import Turn
+from llamachat.chat.summary import Summary
 from llamachat.chat.transcript import Entry, Session, Transcript, title_of
 from llamachat.errors import ModelError, UsageError
 from llamachat.types import Role
@@ -18,6 +19,7 @@ from llamachat.ui.theme import Look
 _LISTED = 9  # one key picks
 _BRIEF = 50  # characters of a message in a tree
 _DEEPEST = 40  # columns of indent
+_NOT_KNOWN = {"model", "sha256", "turns"}  # facts that every answer has; others without a value do not concern it
 
 
 def sessions(chat: Chat, _: str) -> None:
@@ -130,7 +132,10 @@ def _transcript(chat: Chat) -> Transcript:
     """The conversation as it is here: what could not be saved is in it, too."""
     now, conversation = datetime.now(UTC), chat.conversation
     turns = [turn for turns in conversation.children().values() for turn in turns]
-    entries = tuple(Entry(turn, now, now) for turn in sorted(turns, key=lambda turn: turn.number))
+    entries = tuple(
+        Entry(turn, now, now, made=conversation.made_of(turn.number), pinned=turn.number in conversation.pinned)
+        for turn in sorted(turns, key=lambda turn: turn.number)
+    )
     title = next((title_of(turn.message.content) for turn in conversation.questions), "")
     session = Session(
         (chat.keeping and chat.keeping.session) or "", title, now, now,
@@ -214,12 +219,16 @@ def why(chat: Chat, _: str) -> None:
     if made is None:
         chat.say("What made this answer is not known.")
     else:
-        chat.screen.table((name, value) for name, value in _facts(made))
+        chat.screen.table((name, value) for name, value in _facts(made, chat.conversation.summaries))
 
 
-def _facts(made: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _facts(made: Mapping[str, Any], summaries: Iterable[Summary]) -> Iterator[tuple[str, str]]:
+    texts = {summary.number: summary.content for summary in summaries}
     for name, value in made.items():
-        yield name, sanitise_line(_in_words(value))
+        if value is None and name not in _NOT_KNOWN:
+            continue
+        seen = texts.get(value) if name == "summary" else None
+        yield name, sanitise_line(_in_words(value) if seen is None else _brief(seen))
 
 
 def _in_words(value: object) -> str:
@@ -227,7 +236,11 @@ def _in_words(value: object) -> str:
         case None:
             return "not known"
         case Mapping():
-            return ", ".join(f"{key} {inner}" for key, inner in value.items() if inner is not None)
+            return ", ".join(f"{key} {_in_words(inner)}" for key, inner in value.items() if inner is not None)
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:.4g}"
         case list() | tuple():
             return " ".join(map(str, value)) or "none"
     return str(value)
