@@ -102,7 +102,7 @@ def test_every_file_the_readme_links_to_is_there():
 
 
 def test_every_option_in_the_docs_exists():
-    commands = ([], ["pull"], ["presets", "new"], ["presets", "remove"], ["config", "list"], ["doctor"])
+    commands = ([], ["pull"], ["presets", "new"], ["presets", "remove"], ["config", "list"], ["doctor"], ["bench"])
     help_page = "".join(
         subprocess.run(
             [sys.executable, "-m", "llamachat", *command, "--help"],

@@ -37,7 +37,8 @@ def advice(
         found.append(notice(rung))
     elif unused:
         found.append(
-            f"This processor has {unused}, which this build of llama.cpp leaves unused. What mends it: llamachat doctor"
+            f"This processor has {unused}, which this build of llama.cpp leaves unused. "
+            "What mends it: llamachat doctor --fix"
         )
     if gpus and not setup.n_gpu_layers:
         found.append(

@@ -83,7 +83,7 @@ class Report:
         setup = self.setup
         panels = [svg.Panel(figure.title, _bars(figure, self.points)) for figure in FIGURES]
         notes = [
-            "By depth, the tokens that came before. Ratio: llamachat's speed ÷ raw llama.cpp's.",
+            "By depth, the tokens that came before. Ratio: llamachat's speed ÷ raw llama.cpp's, the median of pairs.",
             *textwrap.wrap(setup_line(setup), _NOTE),
             *textwrap.wrap(setup.build, _NOTE),
         ]

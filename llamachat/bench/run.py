@@ -74,9 +74,7 @@ class Run:
         rounds = Rounds(self._engine, self._wish, self._on_event, self._on_step)
         self._rounds, self._info = rounds, rounds.info
         self._look_at_memory()
-        context = RawContext(
-            rounds.raw_context, self._info.n_threads, self._info.flash_attention, self._options.kv_type
-        )
+        context = RawContext(rounds.raw_context, self._info.n_threads, self._info.flash_attention, self._info.kv_type)
         self._takes_turns = self._fits_beside(context)
         if self._takes_turns:
             raw = self._open_raw(context)
@@ -94,7 +92,7 @@ class Run:
         """What was found by now; None before anything was."""
         if self._rounds is None or self._info is None or not (points := self._rounds.results.points()):
             return None
-        setup = _setup(self._info, self._options.kv_type)
+        setup = _setup(self._info)
         found = self._bounds(self._rounds)
         gpus = [each.name for each in memory.look(Path(setup.path).parent).devices]
         said = advice(
@@ -158,7 +156,7 @@ class Run:
         return bounds(rounds.results.points(), weights, kv_per_token, self._copy)
 
 
-def _setup(info: ModelInfo, kv_type: str) -> Setup:
+def _setup(info: ModelInfo) -> Setup:
     return Setup(
         model=info.name,
         path=info.path,
@@ -170,7 +168,7 @@ def _setup(info: ModelInfo, kv_type: str) -> Setup:
         n_gpu_layers=info.n_gpu_layers,
         devices=info.devices,
         flash_attention=info.flash_attention,
-        kv_type=kv_type,
+        kv_type=info.kv_type,
         build=info.build,
     )
 

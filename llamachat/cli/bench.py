@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import typer
@@ -34,7 +34,8 @@ from llamachat.ui.theme import Background, Theme, theme
 _app = app.new()
 _SETTINGS = ("model", "ctx_size", "threads", "gpu_layers", "kv_type", "plain", "quiet")
 _SECONDS, _QUICK_SECONDS = 300.0, 30.0  # that measuring may take, about
-_WITHOUT: Mapping[str, Value] = {"cache": "0"}  # what was read before must be read again, and nothing kept
+# What was read before must be read again, and nothing kept; the raw loop waits for nobody, so neither do we.
+_WITHOUT: Mapping[str, Value] = {"cache": "0", "engine.take_turns": False, "engine.idle_unload": "0"}
 _HELP = "What is measured"
 _PIPE_COLUMNS = 80
 _BARE: Theme = theme(Background.DARK, colour=False, attributes=False, encoding="utf-8")
@@ -111,12 +112,12 @@ def run(arguments: list[str], environment: Environment) -> ExitCode:
     report = measuring.report()
     if report is None:
         raise Interrupted("interrupted.")
+    if not options.json:
+        _show(report, choices, environment, is_interrupted=is_interrupted)
     if options.svg is not None:
         replace_file(options.svg, report.as_svg())
-    if options.json:
+    if options.json:  # one object: this, or the error that the file cannot be written
         write_json(environment.stdout, report.as_json(is_interrupted=is_interrupted))
-    else:
-        _show(report, choices, environment, is_interrupted=is_interrupted)
     return ExitCode.INTERRUPTED if is_interrupted else ExitCode.DONE
 
 
@@ -164,8 +165,10 @@ def _check_writable(path: Path) -> None:
     if path.exists() and not _is_svg(path):
         raise UsageError(f"{path} is there already, and is no SVG.", "Name another file: --svg bench.svg")
     folder = next(each for each in path.absolute().parents if each.exists())
-    if not (folder.is_dir() and os.access(folder, os.W_OK)):
-        raise StorageError(f"{path} cannot be written: {folder} is closed to you.", "Name a file elsewhere.")
+    try:
+        TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror}.", "Name a file elsewhere.") from error
 
 
 def _is_svg(path: Path) -> bool:

@@ -15,7 +15,8 @@ _SIDES = ("llamachat", "raw")
 _LONGEST_LABEL = 7  # a depth of 131,072
 _SHORTEST_BAR, _LONGEST_BAR = 8, 48
 _LEGEND = (
-    "Depth: tokens that came before. Ratio: llamachat's speed ÷ raw llama.cpp's; 1.00 is as fast, above is faster."
+    "Depth: tokens that came before. Ratio: llamachat's speed ÷ raw llama.cpp's, the median of pairs; 1.00 is as fast, "
+    "above is faster."
 )
 _ONE_AFTER_THE_OTHER = "Memory does not hold the model twice, so one came after the other: noise is in the ratios."
 
@@ -40,14 +41,23 @@ def lines_of(report: Report, theme: Theme, width: int, *, with_bars: bool, is_in
 
 
 def _tables(points: Sequence[Point], theme: Theme, width: int) -> Iterator[str]:
-    """One table of all figures, or where that is too wide one for each."""
+    """One table of all figures, or where that is too wide one for each, or words."""
     whole = _table(FIGURES, points)
     if len(whole[0]) <= width:
         yield from _painted(whole, theme)
         return
     for figure in FIGURES:
-        yield from _painted(_table((figure,), points), theme)
+        table = _table((figure,), points)
+        yield from _painted(table, theme) if len(table[0]) <= width else _in_words(figure, points, width)
         yield ""
+
+
+def _in_words(figure: Figure, points: Sequence[Point], width: int) -> Iterator[str]:
+    yield from _wrapped(figure.title, width)
+    for point in points:
+        if found := figure.of(point):
+            ours, raw = figure.show(found.ours), figure.show(found.raw)
+            yield from _wrapped(f"{point.depth:,}: {ours}, raw {raw}, ratio {found.ratio:.2f}", width)
 
 
 def _painted(lines: Sequence[str], theme: Theme) -> Iterator[str]:
@@ -76,7 +86,7 @@ def _block(figure: Figure, points: Sequence[Point]) -> list[str]:
 
 
 def _chart(figure: Figure, points: Sequence[Point], theme: Theme, width: int) -> Iterator[str]:
-    """Two bars for each depth; nothing where nothing is known."""
+    """Two bars for each depth; nothing where nothing is known, or where there is no room for a bar."""
     known = [(point, found) for point in points if (found := figure.of(point))]
     if not known:
         return
@@ -84,7 +94,9 @@ def _chart(figure: Figure, points: Sequence[Point], theme: Theme, width: int) ->
     side = len(_SIDES[0])
     longest_value = max(len(figure.show(most)), *(len(figure.show(found.ours)) for _, found in known))
     room = width - _LONGEST_LABEL - side - longest_value - 3
-    longest = max(_SHORTEST_BAR, min(_LONGEST_BAR, room))
+    if room < _SHORTEST_BAR:
+        return
+    longest = min(_LONGEST_BAR, room)
     yield ""
     yield theme.paint(figure.title, Look.STRONG)
     for point, found in known:
