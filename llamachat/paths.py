@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -13,6 +14,8 @@ from pathlib import Path
 from llamachat.errors import StorageError, UsageError
 
 _LOCK_SECONDS = 10.0
+_TURNS = "llamachat.turns"
+_LONGEST_FOLDER = 80  # bytes; a socket's path may have 103, with its name and a zero
 _UNWRITABLE = (errno.EROFS, errno.ENOSPC, errno.EACCES, errno.EPERM, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
@@ -62,6 +65,11 @@ class Paths:
         return self.state / "ladder.json"
 
     @property
+    def tunings(self) -> Path:
+        """What was measured of models on this machine (engine/tunings.py)."""
+        return self.state / "tunings.json"
+
+    @property
     def models(self) -> Path:
         """What is remembered of model files (models/index.py)."""
         return self.state / "models.json"
@@ -92,6 +100,20 @@ class Paths:
         return self.cache / "kv"
 
     @property
+    def warm(self) -> Path:
+        """Sockets of engines that stay (engine/warm.py).
+
+        The system bounds the length of their paths. Where it is passed, the folder is in the one for temporary files;
+        whoever else makes it there first prevents engines from staying, no more.
+        """
+        folder = self.state / "warm"
+        if len(os.fsencode(folder)) <= _LONGEST_FOLDER:
+            return folder
+        import hashlib  # noqa: PLC0415  not before it is needed
+
+        return Path("/tmp") / f"llamachat-{hashlib.blake2b(os.fsencode(folder), digest_size=8).hexdigest()}"
+
+    @property
     def engine_log(self) -> Path:
         return self.state / "engine.log"
 
@@ -111,6 +133,15 @@ class Paths:
             if isinstance(error.__cause__, OSError) and error.__cause__.errno in _UNWRITABLE:
                 return
             raise
+
+
+def turns_file() -> Path:
+    """The file over which the engines of all users of this machine take turns (engine/turns.py)."""
+    if sys.platform == "win32":  # a user's own: others' files cannot be opened there
+        import tempfile  # noqa: PLC0415  10 ms that nobody else needs
+
+        return Path(tempfile.gettempdir()) / _TURNS
+    return Path("/tmp") / _TURNS  # not TMPDIR, which may be each user's own
 
 
 def make_private_folder(path: Path) -> None:
@@ -186,6 +217,8 @@ def replace_file(path: Path, content: str | bytes) -> None:
 
 def _write_into(path: Path, data: bytes) -> None:
     """Raises StorageError."""
+    if path.is_block_device():
+        raise StorageError(f"{path} is a disk.", "Name a file.")
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND), "wb") as file:
             file.write(data)

@@ -23,6 +23,8 @@ _LONGEST_SHOWN = 60  # characters of a wrong value
 _DIGITS = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _UNITS = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
 _SIZE = re.compile(r"(?P<number>\d{1,9}(?:\.\d{1,9})?) *(?P<unit>[MGT]B)|0(?P<none>)", re.ASCII | re.IGNORECASE)
+_SECONDS = {"s": 1, "min": 60, "h": 3600}
+_DURATION = re.compile(r"(?P<number>\d{1,6}(?:\.\d{1,6})?) *(?P<unit>s|min|h)|0(?P<none>)", re.ASCII | re.IGNORECASE)
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
@@ -36,6 +38,7 @@ class Kind(Enum):
     TEXTS = "a list of texts"
     LAYERS = "auto, all or a number of layers"
     SIZE = "a size such as 4 GB, or 0"
+    DURATION = "a duration such as 30 min, or 0"
 
 
 class Group(StrEnum):
@@ -100,6 +103,7 @@ class Setting:
             Kind.TEXTS: "TEXT",
             Kind.LAYERS: "auto|all|N",
             Kind.SIZE: "SIZE",
+            Kind.DURATION: "DURATION",
         }
         return "|".join(self.choices) or kinds.get(self.kind, "")
 
@@ -131,6 +135,8 @@ class Setting:
                 checked = _texts(value)
             case (Kind.SIZE, str() | int()) if not isinstance(value, bool):
                 checked = str(value) if _SIZE.fullmatch(str(value)) else None
+            case (Kind.DURATION, str() | int()) if not isinstance(value, bool):
+                checked = str(value) if _DURATION.fullmatch(str(value)) else None
             case (Kind.TEXT, str()):
                 checked = value if not self.choices or value in self.choices else None
             case (Kind.SWITCH, bool()):
@@ -186,6 +192,13 @@ def n_bytes(size: str) -> int:
     match = _SIZE.fullmatch(size)
     assert match is not None
     return int(float(match["number"]) * _UNITS[match["unit"].upper()]) if match["unit"] else 0
+
+
+def n_seconds(duration: str) -> float:
+    """The seconds of a duration that was checked."""
+    match = _DURATION.fullmatch(duration)
+    assert match is not None
+    return float(match["number"]) * _SECONDS[match["unit"].lower()] if match["unit"] else 0.0
 
 
 def _texts(value: str | Sequence[object]) -> Value | None:
@@ -248,9 +261,17 @@ SETTINGS = (
     Setting("gpu_layers", Kind.LAYERS, Group.MODEL, "Layers to run on a GPU.",
             default="auto", flags=("--gpu-layers",)),
     Setting("kv_type", Kind.TEXT, Group.MODEL, "The KV cache's type; q8_0 halves its memory.",
-            default="f16", flags=("--kv-type",), choices=("f16", "q8_0")),
+            otherwise="f16, unless that cuts the context", flags=("--kv-type",), choices=("f16", "q8_0")),
     Setting("cache", Kind.SIZE, Group.MODEL, "The disk's share for what was read: later chats start at once. 0: none.",
             default="4 GB"),
+    Setting("engine.idle_unload", Kind.DURATION, Group.MODEL,
+            "A chat without a request for so long frees its memory, until the next key. 0: never.", default="30 min"),
+    Setting("engine.keep_warm", Kind.DURATION, Group.MODEL,
+            "One-shots leave the loaded model in memory for so long, for the next one. 0: not.", default="0"),
+    Setting("engine.tune", Kind.SWITCH, Group.MODEL,
+            "Measure what suits a model here while a chat waits, and use it; false: the defaults.", default=True),
+    Setting("engine.take_turns", Kind.SWITCH, Group.MODEL,
+            "Wait while another llamachat answers; false: share the cores.", default=True),
     Setting("speculate", Kind.SWITCH, Group.MODEL, "Guess tokens and check several at once, where that is quicker.",
             default=True, flags=("--speculate/--no-speculate",)),
     Setting("draft", Kind.TEXT, Group.MODEL, "A smaller model with the same vocabulary, to guess tokens.",

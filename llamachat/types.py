@@ -119,14 +119,55 @@ class Drafted:
 
 
 @dataclass(frozen=True, slots=True)
+class Layout:
+    """What one way of laying out the weights gives: seconds to load it out of the page cache, tokens a second."""
+
+    load: float
+    prefill: float
+    decode: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """What suits a model on this machine, as measured (llama/tuning.py). None was not measured: the default holds.
+
+    `n_cores` are the threads that were the default then: with another number the rest says nothing. `chunk` counts the
+    tokens of a batch, `repack` says that a chat lays the weights out anew. The gains are speeds against the default.
+    """
+
+    n_cores: int
+    n_threads: int | None = None
+    n_threads_prefill: int | None = None
+    chunk: int | None = None
+    flash_attention: bool | None = None
+    repack: bool = True
+    repacked: Layout | None = None
+    plain: Layout | None = None
+    decode_gain: float = 1.0
+    prefill_gain: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A setting that was measured. `ratio` is its time against the default's: below 1 it is quicker."""
+
+    what: str
+    value: str
+    ratio: float
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
 class LoadOptions:
     """Which model to load and how. None means: what suits the model and the machine.
 
     `gpu_layers` counts the layers to put on a GPU, -1 all of them. `kv_type` is the type of the KV cache,
-    `f16` or `q8_0`. `sha256` is the file's, where it is known. `format` overrides the chat format. `sampling` is the
-    catalogue's advice for this model. `draft` is the file of a smaller model that guesses for it. The four switches
-    are what a crash turns off (engine/ladder.py). `cache_folder` is where blocks of the KV cache are kept on the disk,
-    up to `cache_bytes`; none without a folder or with 0.
+    `f16` or `q8_0`; None is f16 unless that would cut the context. `sha256` is the file's, where it is known. `format`
+    overrides the chat format. `sampling` is the catalogue's advice for this model. `draft` is the file of a smaller
+    model that guesses for it. The four switches are what a crash turns off (engine/ladder.py). `cache_folder` is where
+    blocks of the KV cache are kept on the disk, up to `cache_bytes`; none without a folder or with 0. `turns` is the
+    file over which engines take turns at the cores. `tuned` is what was measured before; with `measures` the engine
+    measures while nobody waits.
     """
 
     path: str
@@ -136,7 +177,7 @@ class LoadOptions:
     n_ctx: int | None = None
     n_threads: int | None = None
     gpu_layers: int | None = None
-    kv_type: str = "f16"
+    kv_type: str | None = None
     format: str | None = None
     sampling: Sampling | None = None
     draft: str | None = None
@@ -146,6 +187,9 @@ class LoadOptions:
     use_gpu: bool = True
     cache_folder: str | None = None
     cache_bytes: int = 0
+    turns: str | None = None
+    tuned: Tuned | None = None
+    measures: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +198,9 @@ class ModelInfo:
 
     `format` is the chat format in use, `vocabulary` the fingerprint of the vocabulary, `n_ctx` the
     context in tokens (`n_ctx_train` what the model was trained on), `sampling` the model's own
-    defaults, `build` the llama.cpp build, `devices` what the layers run on. `opens_thought`: prompts end behind the
-    `<think>` of an answer, which begins inside.
+    defaults, `build` the llama.cpp build, `devices` what the layers run on, `repacked` says that
+    weights may be laid out anew, `n_batch` how many tokens are evaluated at a time. `opens_thought`: prompts end behind
+    the `<think>` of an answer, which begins inside.
     """
 
     name: str
@@ -178,3 +223,6 @@ class ModelInfo:
     load_seconds: float = 0.0
     sha256: str | None = None
     opens_thought: bool = False
+    kv_type: str = "f16"
+    repacked: bool = True
+    n_batch: int = 512

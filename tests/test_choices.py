@@ -32,7 +32,7 @@ def test_the_strongest_layer_that_has_a_value_decides(weakest):
 
 
 def test_without_any_it_is_the_default():
-    assert Choices().find("kv_type").value == "f16"
+    assert Choices().find("gpu_layers").value == "auto"
     choice = all_from(*ORDER).find("top_k")
     assert (choice.value, choice.origin, choice.place) == (None, Origin.DEFAULT, "")
 

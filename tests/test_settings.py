@@ -121,3 +121,17 @@ def test_what_is_no_size_is_refused_in_words(value):
 
 def test_a_cache_of_nothing_is_a_number_in_the_file():
     assert settings.find("cache").check(0, "cache") == "0"
+
+
+@pytest.mark.parametrize(
+    ("text", "n_seconds"), [("30 min", 1800), ("90s", 90), ("1.5 H", 5400), ("0", 0), ("0 min", 0), ("0.5 s", 0.5)]
+)
+def test_a_duration_is_a_number_and_a_unit_or_nothing(text, n_seconds):
+    key = "engine.idle_unload"
+    assert settings.n_seconds(str(settings.find(key).parse(text, key))) == n_seconds
+
+
+@pytest.mark.parametrize("text", ["30", "min", "-1 s", "3 days", "1e9 h", ""])
+def test_what_is_no_duration_is_refused_in_a_line(text):
+    with pytest.raises(UsageError, match="takes a duration such as 30 min, or 0"):
+        settings.find("engine.idle_unload").parse(text, "engine.idle_unload")

@@ -33,7 +33,7 @@ def made_by(info: ModelInfo | None, request: Request, seen: Sequence[int], finis
 
     `seen` are numbers of turns. `sha256` is None where nobody has computed it. Of an answer that was continued the last
     stretch is described: `continued` says where it begins. `candidate` is which of how many it was that were made
-    together.
+    together. `draft` is there where tokens could be guessed.
     """
     sampling = {**asdict(info.sampling), **request.sampling} if info else dict(request.sampling)
     sampling.pop("logit_bias", None)
@@ -47,6 +47,9 @@ def made_by(info: ModelInfo | None, request: Request, seen: Sequence[int], finis
         "threads": info.n_threads if info else None,
         "gpu_layers": info.n_gpu_layers if info else None,
         "flash_attention": info.flash_attention if info else None,
+        "kv_type": info.kv_type if info else None,
+        "repacked": info.repacked if info else None,
+        "batch": info.n_batch if info else None,
         "system_sha256": sha256_of_system(request.messages),
         "seed": finished.seed,
         "exact": request.seed is not None,
@@ -59,7 +62,7 @@ def made_by(info: ModelInfo | None, request: Request, seen: Sequence[int], finis
         **({"candidate": {"number": finished.index + 1, "of": request.n}} if request.n > 1 else {}),
         "usage": asdict(finished.usage),
         "timings": asdict(finished.timings),
-        "draft": asdict(finished.draft) if finished.draft else None,
+        **({"draft": asdict(finished.draft)} if finished.draft else {}),
         "context": asdict(finished.context),
     }
 

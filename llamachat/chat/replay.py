@@ -160,6 +160,9 @@ def _changes(made: Made, info: ModelInfo, messages: Sequence[Message]) -> Iterat
         ("threads", made.get("threads"), info.n_threads),
         ("layers on a GPU", made.get("gpu_layers"), info.n_gpu_layers),
         ("flash attention", made.get("flash_attention"), info.flash_attention),
+        ("KV cache", made.get("kv_type"), info.kv_type),
+        ("weights repacked", made.get("repacked"), info.repacked),
+        ("tokens of a batch", made.get("batch"), info.n_batch),
     ):
         if then is None:
             yield f"{name}: not recorded"

@@ -12,14 +12,14 @@ import sys
 import threading
 
 from llamachat.engine.channel import Channel, Jobs
-from llamachat.engine.protocol import Failed
+from llamachat.engine.protocol import Failed, Stay
 from llamachat.errors import ExitCode
 
 _SWITCH_SECONDS = 0.0005  # Python's own 5 ms would delay a token whenever the other thread has something to do
 
 
 def main() -> None:
-    """Serve requests until a Close or the end of the pipe. Ctrl-C is llamachat's to handle."""
+    """Serve requests until a Close, a Stay or the end of the pipe. Ctrl-C is llamachat's to handle."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.setswitchinterval(_SWITCH_SECONDS)
     channel = _take_over_streams(sys.argv[1])
@@ -30,9 +30,14 @@ def main() -> None:
         channel.send(Failed(0, ExitCode.ENGINE, f"llama.cpp cannot be loaded: {error}.", hint))
         return
     worker = Worker(channel)
-    jobs = Jobs(worker.abort)
+    jobs = Jobs(worker.abort, worker.answer_at_once)
     threading.Thread(target=channel.listen, args=(jobs.receive,), daemon=True).start()
-    worker.run(jobs)
+    end = worker.run(channel, jobs)
+    if isinstance(end, Stay):
+        from llamachat.engine.stay import stay  # noqa: PLC0415  socket, which few need
+
+        stay(worker, channel, end)
+    worker.finish()
     os._exit(0)  # what native code would do at an orderly end, nobody waits for
 
 

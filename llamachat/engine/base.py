@@ -63,6 +63,13 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """Another llamachat has the cores, and the request has waited for so long."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Delta:
     """More of the answer, or of one of several."""
 
@@ -94,7 +101,7 @@ class Finished:
     draft: Drafted | None = None
 
 
-Event = Loading | Reading | Delta | Notice | Finished
+Event = Loading | Reading | Waiting | Delta | Notice | Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +130,7 @@ class Rendered:
 class Engine(Protocol):
     """Answers one request at a time.
 
-    `on_change`, if set, is called from another thread whenever `info`, `failure` or `loading` changes.
+    `on_change`, if set, is called from another thread whenever `info`, `failure` or `loading` changes, or it rests.
     """
 
     on_change: Callable[[], None] | None
@@ -146,6 +153,11 @@ class Engine(Protocol):
     @property
     def info(self) -> ModelInfo | None:
         """The loaded model; None until it is loaded."""
+        ...
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether it has given its memory back, until it is started or asked again."""
         ...
 
     @property

@@ -22,7 +22,7 @@ from pathlib import Path
 import msgspec
 
 from llamachat.engine.protocol import Hello
-from llamachat.types import LoadOptions
+from llamachat.types import LoadOptions, Tuned
 
 _FAULTS = {"SIGSEGV", "SIGABRT", "SIGILL", "SIGBUS", "SIGFPE"}
 _WINDOWS_FAULTS = range(0xC0000000, 0xD0000000)  # NTSTATUS errors: access violation, illegal instruction, ...
@@ -64,18 +64,18 @@ def apply(options: LoadOptions, rung: Rung) -> LoadOptions:
     return replace(
         options,
         use_amx=rung < Rung.NO_AMX,
-        use_extra_buffers=rung < Rung.NO_EXTRA_BUFFERS,
+        use_extra_buffers=options.use_extra_buffers and rung < Rung.NO_EXTRA_BUFFERS,
         use_flash_attention=rung < Rung.NO_FLASH_ATTENTION,
         use_gpu=rung < Rung.NO_GPU,
     )
 
 
-def next_rung(rung: Rung, hello: Hello) -> Rung | None:
-    """The next rung that makes a difference on this machine; None when there is none."""
+def next_rung(rung: Rung, hello: Hello, tuned: Tuned | None = None) -> Rung | None:
+    """The next rung that makes a difference on this machine, with what was measured; None when there is none."""
     useful = {
         Rung.NO_AMX: "AMX" in hello.extra_buffers,
         Rung.NO_EXTRA_BUFFERS: bool(hello.extra_buffers),
-        Rung.NO_FLASH_ATTENTION: hello.flash_attention,
+        Rung.NO_FLASH_ATTENTION: hello.flash_attention or bool(tuned and tuned.flash_attention),
         Rung.NO_GPU: hello.has_gpu,
     }
     return next((safer for safer in Rung if safer > rung and useful[safer]), None)
@@ -125,7 +125,12 @@ class Ladder:
 
     @staticmethod
     def _key(family: str) -> str:
-        return f"{_library_print()} | {_cpu_name()} | {family}"
+        return f"{machine_print()} | {family}"
+
+
+def machine_print() -> str:
+    """Identifies what runs a model here: the build of llama.cpp and the processor."""
+    return f"{library_print()} | {_cpu_name()}"
 
 
 def library_files() -> list[Path]:
@@ -138,7 +143,7 @@ def library_files() -> list[Path]:
     return sorted(Path(folder).glob("*")) if folder else []
 
 
-def _library_print() -> str:
+def library_print() -> str:
     """Identifies the installed build of llama.cpp by its files, without loading them."""
     digest = hashlib.blake2b(digest_size=8)
     for file in library_files():

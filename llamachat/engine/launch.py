@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 WORKER = (sys.executable, "-P", "-m", "llamachat.engine")
 _FOREIGN = ("OMP_", "GOMP_", "KMP_")  # a user's OpenMP settings can make decoding 3 times slower
@@ -29,6 +29,74 @@ def launch(log: Path, command: Sequence[str] = WORKER) -> subprocess.Popen[bytes
         return subprocess.Popen(
             [*command, place], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, env=environment
         )
+
+
+class Child(Protocol):
+    """An engine as llamachat has it: a pipe of frames, and its end."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def send(self, data: bytes) -> None:
+        """Raises OSError or ValueError when it is gone."""
+        ...
+
+    def read(self, size: int) -> bytes:
+        """Some bytes, none at the end."""
+        ...
+
+    def end_input(self) -> None:
+        """Nothing more is sent: it ends."""
+        ...
+
+    def close(self) -> None:
+        """Nothing more is sent or read."""
+        ...
+
+    def kill(self) -> None: ...
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The exit code, when it has ended. Raises subprocess.TimeoutExpired."""
+        ...
+
+    def let_go(self) -> None:
+        """It outlives us: from now on it is neither killed nor waited for."""
+        ...
+
+
+class ChildProcess:
+    """A `Child` that `launch` started."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self.pid = process.pid
+        self._process = process
+        self._stdin, self._stdout = process.stdin, process.stdout
+
+    def send(self, data: bytes) -> None:
+        self._stdin.write(data)
+        self._stdin.flush()
+
+    def read(self, size: int) -> bytes:
+        return os.read(self._stdout.fileno(), size)
+
+    def end_input(self) -> None:
+        with suppress(OSError):
+            self._stdin.close()
+
+    def close(self) -> None:
+        self._stdout.close()
+        self.end_input()
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def wait(self, timeout: float | None = None) -> int:
+        return self._process.wait(timeout)
+
+    def let_go(self) -> None:
+        self._process.returncode = 0  # what Popen takes for a process that has ended
 
 
 def discard(child: subprocess.Popen[bytes]) -> None:

@@ -16,11 +16,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from llamachat.engine.base import Delta, Event, Finished, Loading, Notice, Reading, Rendered, Request, Token
+from llamachat.engine import protocol
+from llamachat.engine.base import Delta, Event, Finished, Loading, Notice, Reading, Rendered, Request, Token, Waiting
+from llamachat.engine.idle import Idle
 from llamachat.engine.ladder import Ladder
 from llamachat.engine.launch import WORKER
 from llamachat.engine.protocol import (
@@ -39,11 +41,18 @@ from llamachat.engine.protocol import (
     TextDelta,
     Tokenize,
     TokenizeDone,
+    Tune,
+    TuneDone,
+    TuneStep,
     error_of,
 )
 from llamachat.engine.supervisor import Died, Item, Recipe, Supervisor
+from llamachat.engine.tunings import Tunings
 from llamachat.errors import Interrupted, LlamachatError
 from llamachat.types import ContextUse, FinishReason, LoadOptions, Message, ModelInfo, Sampling, Timings, Usage
+
+if TYPE_CHECKING:
+    from llamachat.engine.warm import Warm  # socket, which few need
 
 _N_SEEDS = 0xFFFFFFFF  # 32 bits, but for the value that llama.cpp takes for "choose one"
 _MOST_COUNTS = 100_000  # prompts whose sizes are remembered
@@ -72,7 +81,7 @@ class _UnderWay:
         if isinstance(frame, Done):
             self._open.discard(frame.index)
             return not self._open
-        return isinstance(frame, RenderDone | MeasureDone | TokenizeDone)
+        return isinstance(frame, RenderDone | MeasureDone | TokenizeDone | TuneDone)
 
     def interrupted(self) -> Iterator[Done]:
         """The ends of those answers whose engine was killed."""
@@ -84,7 +93,9 @@ class EngineProcess:
     """An `Engine` (base.py) in a child process, which starts with `start` or the first request.
 
     `log` gets what native code prints. `command` starts a child (launch.py); `started` is the first one, if
-    it was started already. `family` is the kind of model for which the ladder remembers what works.
+    it was started already. `family` is the kind of model for which the ladder remembers what works. When nothing was
+    asked for `idle_seconds`, unless they are 0, the child ends; the next request, or `start`, starts another. With
+    `warm`, an engine that stayed may be used, and this one stays.
     """
 
     def __init__(
@@ -96,16 +107,22 @@ class EngineProcess:
         family: str = "",
         command: Sequence[str] = WORKER,
         started: subprocess.Popen[bytes] | None = None,
+        idle_seconds: float = 0,
+        warm: Warm | None = None,
+        tunings: Tunings | None = None,
     ) -> None:
         self.options = options
         self.on_change: Callable[[], None] | None = None
-        self._recipe = Recipe(options, log, ladder, family, tuple(command))
+        self._recipe = Recipe(options, log, ladder, family, tuple(command), warm, tunings)
         self._started = started
         self._items: queue.SimpleQueue[Item | _Interrupt] = queue.SimpleQueue()
         self._ids = itertools.count(1)
         self._supervisor: Supervisor | None = None
         self._counts: dict[tuple[Message, ...], int] = {}
         self._sha256: str | None = None
+        self._told: set[str] = set()  # notices
+        self._idle = Idle(idle_seconds, self._rest)
+        self.is_resting = False
         self.is_busy = False  # it is asked for an answer
 
     @property
@@ -118,24 +135,29 @@ class EngineProcess:
 
     @property
     def info(self) -> ModelInfo | None:
-        info = self._supervisor.info if self._supervisor else None
+        supervisor = self._supervisor
+        info = supervisor.info if supervisor else None
         return replace(info, sha256=self._sha256) if info and self._sha256 else info
 
     @property
     def failure(self) -> LlamachatError | None:
-        return self._supervisor.failure if self._supervisor else None
+        supervisor = self._supervisor
+        return supervisor.failure if supervisor else None
 
     @property
     def loading(self) -> Loading:
-        return self._supervisor.loading if self._supervisor else Loading(0, 0)
+        supervisor = self._supervisor
+        return supervisor.loading if supervisor else Loading(0, 0)
 
     @property
     def pid(self) -> int | None:
         """The child's process id."""
-        return self._supervisor.pid if self._supervisor else None
+        supervisor = self._supervisor
+        return supervisor.pid if supervisor else None
 
     def start(self) -> None:
-        self._running()
+        with self._idle.use():
+            self._running()
 
     def reply(self, request: Request) -> Iterator[Event]:
         number, seeds = next(self._ids), _seeds(request)
@@ -147,6 +169,8 @@ class EngineProcess:
                         yield Loading(item.done, item.total)
                     case PrefillProgress():
                         yield Reading(item.done, item.total)
+                    case protocol.Waiting():
+                        yield Waiting(item.seconds)
                     case TextDelta():
                         yield Delta(item.text, item.index)
                     case Notice():
@@ -175,11 +199,37 @@ class EngineProcess:
     def count(self, text: str) -> int:
         return self._ask(Tokenize(next(self._ids), text, only_count=True), TokenizeDone).n_tokens
 
+    def tune(self) -> Iterator[Loading | Waiting | Notice | TuneStep | TuneDone]:
+        """Measure what suits the model here, and remember it; the last event is what was found.
+
+        Raises what `reply` does, Interrupted after Ctrl-C, and UsageError where there is nothing to choose.
+        """
+        number = next(self._ids)
+        was_stopped = True
+        self.is_busy = True
+        try:
+            for item in self._converse(number, lambda _: Tune(number)):
+                match item:
+                    case LoadProgress():
+                        yield Loading(item.done, item.total)
+                    case protocol.Waiting():
+                        yield Waiting(item.seconds)
+                    case Notice() | TuneStep():
+                        yield item
+                    case TuneDone():
+                        was_stopped = item.is_stopped
+                        yield item
+        finally:
+            self.is_busy = False
+        if was_stopped:
+            raise Interrupted("interrupted before all was measured: the defaults stay.")
+
     def prefill(self, request: Request) -> None:
-        if self._supervisor and self._supervisor.info:
-            exact = request.seed is not None
-            frame = Prefill(next(self._ids), request.messages, exact, request.shift, request.unfinished)
-            self._supervisor.send(frame)
+        with self._idle.use():
+            if self._supervisor and self._supervisor.info:
+                exact = request.seed is not None
+                frame = Prefill(next(self._ids), request.messages, exact, request.shift, request.unfinished)
+                self._supervisor.send(frame)
 
     def identify(self, sha256: str) -> None:
         """The hash of the model's file has become known. Callable from any thread."""
@@ -197,6 +247,7 @@ class EngineProcess:
                 yield item
 
     def close(self) -> None:
+        self._idle.close()
         if self._supervisor:
             self._supervisor.close()
 
@@ -221,8 +272,26 @@ class EngineProcess:
         """
         if self._supervisor is None or not self._supervisor.is_running:
             started, self._started = self._started, None
-            self._supervisor = Supervisor(self._recipe, started, self._items.put, self._changed)
+            self._supervisor = Supervisor(self._recipe, started, self._post, self._changed)
+            self.is_resting = False
         return self._supervisor
+
+    def _rest(self) -> Callable[[], None] | None:
+        """Part from the child, and how to end it; None while it has not loaded yet. Nobody waits for an answer."""
+        supervisor = self._supervisor
+        if supervisor is None or supervisor.info is None:
+            return None
+        self._supervisor, self.is_resting = None, True
+        self._changed()
+        return supervisor.close
+
+    def _post(self, item: Item) -> None:
+        """An item for the caller; a notice once, however often the model is loaded."""
+        if isinstance(item, Notice):
+            if item.text in self._told:
+                return
+            self._told.add(item.text)
+        self._items.put(item)
 
     def _changed(self) -> None:
         if self.on_change:
@@ -235,6 +304,10 @@ class EngineProcess:
         is followed by another, which gets the same request, once. Raises what Failed says, EngineDied, and
         Interrupted when nothing had been sent yet.
         """
+        with self._idle.use():
+            yield from self._conversation(number, make, n_answers)
+
+    def _conversation(self, number: int, make: _MakeFrame, n_answers: int) -> Iterator[Item]:
         engine = self._running()
         yield from self._pending_notices()
         sent = said = retried = killed = False

@@ -1,9 +1,10 @@
 """The frames that llamachat and its engine process exchange (`pipe` carries them).
 
-Down (llamachat to engine): Load once, then Reply, Render, Measure, Tokenize or Prefill, each with an `id` of its
-own, and Cancel with the id of one; Close as the last. Up: Hello at start, LoadProgress and Loaded (or Failed with
-id 0), then for each request its PrefillProgress, TextDelta and one of Done, RenderDone, MeasureDone, TokenizeDone,
-PrefillDone or Failed; a Reply for several answers has a Done for each.
+Down (llamachat to engine): Load once, then Reply, Render, Measure, Tokenize, Prefill or Tune, each with an `id` of its
+own, and Cancel with the id of one; Close or Stay as the last. Up: Hello at start, LoadProgress and Loaded (or Failed
+with id 0), then for each request its Waiting, PrefillProgress, TuneStep, TextDelta and one of Done, RenderDone,
+MeasureDone, TokenizeDone, PrefillDone, TuneDone or Failed; a Reply for several answers has a Done for each. TuneStep
+and TuneDone come unasked, too, with id 0. An engine that stayed says Staying instead of Hello.
 Requests are handled in order; one that follows a Prefill ends it. The end of the pipe ends the engine.
 """
 
@@ -35,6 +36,8 @@ from llamachat.types import (
     ModelInfo,
     Sampling,
     Timings,
+    Tried,
+    Tuned,
     Usage,
 )
 
@@ -117,6 +120,12 @@ class Prefill(Frame, frozen=True):
         return bool(theirs) and theirs[0].role is mine.role and theirs[0].content.startswith(mine.content)
 
 
+class Tune(Frame, frozen=True):
+    """Measure what suits the model on this machine."""
+
+    id: Id
+
+
 class Cancel(Frame, frozen=True):
     """End the request with this id, now or when its turn comes."""
 
@@ -127,6 +136,13 @@ class Close(Frame, frozen=True):
     """Write down what may be kept, in a second or two, and end."""
 
 
+class Stay(Frame, frozen=True):
+    """In place of a Close: answer others at the socket `place`, until nobody came for so long."""
+
+    seconds: float
+    place: str
+
+
 class Hello(Frame, frozen=True):
     """The engine runs: which llama.cpp, which extra buffer types, whether a GPU, whether flash attention pays."""
 
@@ -134,6 +150,19 @@ class Hello(Frame, frozen=True):
     extra_buffers: tuple[str, ...]
     has_gpu: bool
     flash_attention: bool
+
+
+class Staying(Frame, frozen=True):
+    """An engine that stays greets whoever comes: its process, its model, bytes of memory, how long it stays alone.
+
+    One that is busy with somebody else hangs up then.
+    """
+
+    pid: int
+    model: str
+    n_bytes: int
+    seconds: float
+    is_busy: bool
 
 
 class LoadProgress(Frame, frozen=True):
@@ -156,6 +185,13 @@ class PrefillProgress(Frame, frozen=True):
     id: Id
     done: int
     total: int
+
+
+class Waiting(Frame, frozen=True):
+    """The request has waited for so long for another llamachat to finish with the cores."""
+
+    id: Id
+    seconds: float
 
 
 class TextDelta(Frame, frozen=True):
@@ -210,6 +246,22 @@ class PrefillDone(Frame, frozen=True):
     n_tokens: int
 
 
+class TuneStep(Frame, frozen=True):
+    """What is being measured now; nothing any more where it is empty. Id 0: because nobody waits."""
+
+    id: Id
+    what: str
+
+
+class TuneDone(Frame, frozen=True):
+    """What was measured. `tuned` is None where it was stopped, or where the machine was too busy to tell."""
+
+    id: Id
+    tuned: Tuned | None
+    tried: tuple[Tried, ...] = ()
+    is_stopped: bool = False
+
+
 class TagPlace(msgspec.Struct, frozen=True):
     """Where a forbidden tag stands: message index, its role, character offset."""
 
@@ -261,17 +313,20 @@ def error_of(frame: Failed) -> LlamachatError:
     return kinds.get(frame.code, LlamachatError)(frame.message, frame.hint)
 
 
-Down = Load | Reply | Render | Measure | Tokenize | Prefill | Cancel | Close
+Down = Load | Reply | Render | Measure | Tokenize | Prefill | Tune | Cancel | Close | Stay
 Up = (
     Hello
     | LoadProgress
     | Loaded
     | PrefillProgress
+    | Waiting
     | TextDelta
     | Done
     | RenderDone
     | MeasureDone
     | TokenizeDone
     | PrefillDone
+    | TuneStep
+    | TuneDone
     | Failed
 )

@@ -8,17 +8,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from llamachat.engine.base import Token
-from llamachat.errors import ContextOverflow
+from llamachat.errors import ContextOverflow, ModelError
 from llamachat.formats import choose
 from llamachat.formats.base import Format, Segment
 from llamachat.formats.thought import opens_thought
 from llamachat.llama import draft_model
 from llamachat.llama.draft_model import DraftModel
 from llamachat.llama.lib import AbortFlag, Log, build_description
-from llamachat.llama.model import Model, check_file
+from llamachat.llama.model import Model
 from llamachat.llama.session import OnProgress, Session, common_prefix
 from llamachat.llama.snapshot import Snapshots
 from llamachat.llama.speculative import Speculation
+from llamachat.llama.weights import check_file
 from llamachat.types import ContextUse, LoadOptions, Message, ModelInfo, Role
 
 _ANYTHING = "x"
@@ -44,12 +45,15 @@ class Ready:
     def load(cls, options: LoadOptions, abort: AbortFlag, log: Log, on_progress: Callable[[int, int], None]) -> Ready:
         """Load the weights, those of a draft model too, and make the context. Raises ModelError."""
         model, smaller = _load_models(options, log, on_progress)
+        is_short = model.settle_kv_type(beside=smaller)
         choice = choose.choose(model.facts, options.format)
         chat_format = _build_format(choice.format, model)
         session = model.session(model.context_size(beside=smaller), abort)
-        drafts = DraftModel(smaller, smaller.session(session.n_ctx, abort)) if smaller else None
+        drafts = None
+        if smaller:  # not stretched beyond its training: that would cost it guesses in short texts, too
+            drafts = DraftModel(smaller, smaller.session(min(session.n_ctx, smaller.n_ctx_train), abort))
         speculation = Speculation(model.vocabulary, model.size_bytes, drafts) if model.can_forget else None
-        notices = tuple(filter(None, (choice.notice, _context_notice(model, session))))
+        notices = tuple(filter(None, (choice.notice, _context_notice(model, session, is_short=is_short))))
         snapshots = Snapshots.of(model, session)
         return cls(model, session, chat_format, model.vocabulary.fingerprint, notices, snapshots, speculation)
 
@@ -84,6 +88,12 @@ class Ready:
             self.snapshots.rates.evaluated(len(tokens) - n_reused, time.perf_counter() - started)
         return n_reused
 
+    def forget(self) -> None:
+        """Forget what was evaluated."""
+        self.session.forget()
+        if self.speculation:
+            self.speculation.forget()
+
     def size(self, messages: Sequence[Message]) -> int:
         """Tokens of a prompt; one that ends with an answer leaves it open."""
         open_answer = messages[-1].role is Role.ASSISTANT
@@ -96,12 +106,16 @@ class Ready:
     def context(self, used: int) -> ContextUse:
         return ContextUse(self.session.n_ctx, used)
 
+    @property
+    def name(self) -> str:
+        return self.model.options.name or Path(self.model.options.path).stem
+
     def info(self, load_seconds: float) -> ModelInfo:
         """What the rest of the program is told of it."""
         model, session = self.model, self.session
         path = Path(model.options.path)
         return ModelInfo(
-            name=model.options.name or path.stem,
+            name=self.name,
             path=str(path),
             format=self.format.name,
             architecture=model.architecture,
@@ -110,9 +124,9 @@ class Ready:
             size_bytes=model.size_bytes,
             n_ctx=session.n_ctx,
             n_ctx_train=model.n_ctx_train,
-            n_threads=model.n_threads,
+            n_threads=model.knobs.n_threads,
             n_gpu_layers=model.n_gpu_layers,
-            flash_attention=model.uses_flash_attention,
+            flash_attention=model.knobs.flash_attention,
             vocabulary=self.vocabulary_print,
             build=build_description(),
             devices=tuple(gpu.description for gpu in model.gpus) if model.n_gpu_layers else ("CPU",),
@@ -121,6 +135,9 @@ class Ready:
             load_seconds=load_seconds,
             sha256=model.options.sha256,
             opens_thought=opens_thought(self.format),
+            kv_type=model.kv_type,
+            repacked=model.options.use_extra_buffers,
+            n_batch=session.chunk,
         )
 
     def _segments(self, messages: Sequence[Message], *, open_answer: bool, raw_tags: bool) -> list[Segment]:
@@ -147,8 +164,11 @@ def _load_models(options: LoadOptions, log: Log, on_progress: OnProgress) -> tup
         check_file(path)
     n_bytes, n_draft = (path.stat().st_size for path in paths)
     model = Model.load(options, log, lambda done, _: on_progress(done, n_bytes + n_draft))
-    smaller = draft_model.load(model, log, lambda done, _: on_progress(n_bytes + done, n_bytes + n_draft))
-    return model, smaller
+    try:
+        return model, draft_model.load(model, log, lambda done, _: on_progress(n_bytes + done, n_bytes + n_draft))
+    except ModelError:
+        model.close()
+        raise
 
 
 def _build_format(name: str, model: Model) -> Format:
@@ -162,8 +182,13 @@ def _build_format(name: str, model: Model) -> Format:
     )
 
 
-def _context_notice(model: Model, session: Session) -> str:
-    """What the user should know of a context that is not what the model was trained on."""
+def _context_notice(model: Model, session: Session, *, is_short: bool) -> str:
+    """What the user should know of a context that is not what the model was trained on, or of its KV cache."""
+    if is_short:
+        return (
+            f"Memory is short: with a KV cache in q8_0 instead of f16 the context is {session.n_ctx:,} tokens, "
+            f"of the {model.n_ctx_train:,} the model was trained on. --kv-type f16 keeps the usual one."
+        )
     if (stretch := model.rope.stretch(session.n_ctx)) > 1:
         return (
             f"The model was trained on {model.n_ctx_train:,} tokens. Its positions are stretched {stretch:.3g} times "
@@ -175,5 +200,5 @@ def _context_notice(model: Model, session: Session) -> str:
         return ""
     return (
         f"Memory allows a context of {session.n_ctx:,} tokens, of the {model.n_ctx_train:,} the model was trained on. "
-        "Close other programs, or try --kv-type q8_0."
+        f"Close other programs{', or try --kv-type q8_0' if model.kv_type == 'f16' else ''}."
     )

@@ -7,18 +7,18 @@ one that has is followed by its like. What happens is posted as items, in order;
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llamachat.engine.base import Loading, Notice
 from llamachat.engine.ladder import Ladder, apply, describe_exit, is_native_crash, next_rung, notice
-from llamachat.engine.launch import launch
+from llamachat.engine.launch import Child, ChildProcess, launch
 from llamachat.engine.pipe import FrameError, FrameReader, pack
 from llamachat.engine.protocol import (
     Close,
@@ -30,12 +30,19 @@ from llamachat.engine.protocol import (
     Loaded,
     LoadProgress,
     PrefillProgress,
+    Stay,
     TextDelta,
+    TuneDone,
+    TuneStep,
     Up,
     error_of,
 )
+from llamachat.engine.tunings import Tunings
 from llamachat.errors import EngineDied, LlamachatError
-from llamachat.types import LoadOptions, ModelInfo
+from llamachat.types import LoadOptions, ModelInfo, Tuned
+
+if TYPE_CHECKING:
+    from llamachat.engine.warm import Warm  # socket, which few need
 
 _PATIENCE = 2.0  # seconds for a child to end when its pipe has
 _STARTS = 2  # tries at one rung when the child ends for a reason that is not its own code
@@ -55,7 +62,8 @@ Item = Frame | Notice | Died
 class Recipe:
     """How to start an engine: the model, the log that native code prints to, what is known of crashes, the command.
 
-    `family` is the kind of model that the ladder remembers a rung for.
+    `family` is the kind of model that the ladder remembers a rung for. With `warm`, an engine that stayed is used, and
+    at the end the engine stays. `tunings` is where it is remembered what the engine measures.
     """
 
     options: LoadOptions
@@ -63,6 +71,13 @@ class Recipe:
     ladder: Ladder
     family: str
     command: Sequence[str]
+    warm: Warm | None = None
+    tunings: Tunings | None = None
+
+    @property
+    def measures(self) -> bool:
+        """Whether there is something to measure while nobody waits, that was not measured meanwhile."""
+        return self.options.measures and self.tunings is not None and self.tunings.known(self.options.path) is None
 
 
 class Supervisor:
@@ -85,12 +100,15 @@ class Supervisor:
         self._post = post
         self._changed = changed
         self._started = started
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
+        self._is_first = True  # no child was found yet
+        self._stay: Stay | None = None  # what a child that is to stay is told at the end
         self._sending = threading.Lock()
         self._closed = False
         self._hello: Hello | None = None
         self._rung = recipe.ladder.rung(recipe.family)
         self._proven = False  # this child has computed something
+        self._measures = False  # this child measures what nobody has asked it for
         self._n_failed_starts = 0  # at this rung
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
@@ -106,11 +124,9 @@ class Supervisor:
 
     def send(self, frame: Frame) -> None:
         """Send to the child. That it is gone shows as `Died`."""
-        child = self._child
-        if child is not None and child.stdin is not None:
+        if child := self._child:
             with self._sending, suppress(OSError, ValueError):
-                child.stdin.write(pack(frame))
-                child.stdin.flush()
+                child.send(pack(frame))
 
     def kill(self) -> None:
         """End a child that does not react. Another follows."""
@@ -118,10 +134,18 @@ class Supervisor:
             self._child.kill()
 
     def close(self) -> None:
-        """End the child. One with a model has a second to write down what it keeps, others go when their pipe ends."""
+        """End the child. One with a model has a second to write down what it keeps, others go when their pipe ends.
+
+        One that is to stay warm is left to itself.
+        """
         self._closed = True
         child = self._child
         if child is None:
+            return
+        if self.info and self._stay:
+            child.let_go()
+            self.send(self._stay)
+            self._thread.join(_PATIENCE)  # until it has its socket
             return
         if self.info:
             self.send(Close())
@@ -152,15 +176,13 @@ class Supervisor:
 
     def _run_child(self) -> str:
         """One child from start to end. Returns how it ended, in words."""
-        self._hello, self._proven = None, False
-        started, self._started = self._started, None
-        child = self._child = started or launch(self._recipe.log, self._recipe.command)
+        self._hello, self._proven, self._measures = None, False, False
+        options = replace(apply(self._recipe.options, self._rung), measures=self._recipe.measures)
+        child = self._child = self._find_child(options)
         if self._closed:  # while it was being started
             self._close_pipe(child)
-        assert child.stdout is not None
-        self.send(Load(apply(self._recipe.options, self._rung)))
-        descriptor = child.stdout.fileno()
-        reader = FrameReader(lambda n: os.read(descriptor, n), Up)
+        self.send(Load(options))
+        reader = FrameReader(child.read, Up)
         try:
             while (frame := reader.next()) is not None:
                 self._receive(frame)
@@ -169,14 +191,25 @@ class Supervisor:
             child.wait()
             return f"it sent {error}"
         finally:
-            child.stdout.close()
-            self._close_pipe(child)
+            with self._sending:
+                child.close()
         return describe_exit(child.wait())
 
-    def _close_pipe(self, child: subprocess.Popen[bytes]) -> None:
-        assert child.stdin is not None
-        with self._sending, suppress(OSError):
-            child.stdin.close()
+    def _find_child(self, options: LoadOptions) -> Child:
+        """The engine that was started already, the first time; or one that stayed; else a new one."""
+        is_first, self._is_first = self._is_first, False
+        found: Child | None = None
+        if warm := self._recipe.warm:
+            self._stay = warm.stay(options)
+            found = warm.connect(options) if is_first and not self._started else None
+        if found is None:
+            started, self._started = self._started, None
+            found = ChildProcess(started or launch(self._recipe.log, self._recipe.command))
+        return found
+
+    def _close_pipe(self, child: Child) -> None:
+        with self._sending:
+            child.end_input()
 
     def _receive(self, frame: Frame) -> None:
         match frame:
@@ -194,6 +227,12 @@ class Supervisor:
                 pass  # it is about to
             case PrefillProgress() | TextDelta() | Done():
                 self._prove()
+            case TuneStep():
+                self._prove()
+                self._measures = bool(frame.what)
+            case TuneDone():
+                self._measures = False
+                self._remember(frame.tuned)
         self._post(frame)
         if isinstance(frame, LoadProgress | Loaded | Failed):
             self._changed()
@@ -208,13 +247,21 @@ class Supervisor:
             ladder.remember(family, self._rung)
             self._post(Notice(notice(self._rung)))
 
+    def _remember(self, tuned: Tuned | None, fault: str = "") -> None:
+        """What was measured, or that what was tried ends the engine, so that it is not tried again unasked."""
+        if self._recipe.tunings and (tuned or fault):
+            self._recipe.tunings.remember(self._recipe.options.path, tuned, fault)
+
     def _judge(self, fault: str) -> Died:
         """What the child's end means. Sets the rung of the next one, or the failure that ends it all."""
+        if self._measures:
+            self._remember(None, fault)
         if self._proven:
             return Died(EngineDied(f"the engine crashed ({fault}).", f"Its log: {self._recipe.log}", restarts=True))
         self._n_failed_starts += 1
         crashed = is_native_crash(fault)
-        safer = next_rung(self._rung, self._hello) if self._hello and crashed else None
+        tuned = self._recipe.options.tuned
+        safer = next_rung(self._rung, self._hello, tuned) if self._hello and crashed else None
         if safer is not None:
             self._rung, self._n_failed_starts = safer, 0
         elif crashed or self._n_failed_starts >= _STARTS:

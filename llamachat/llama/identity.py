@@ -19,7 +19,8 @@ _SPLIT = re.compile(r"(.*)-\d{5}-of-(\d{5})\.gguf", re.DOTALL)
 # Options that leave the cache as it is, or that `_shape` has in another way. A new one counts until it is named here.
 _WITHOUT_EFFECT = {
     "path", "name", "sha256", "is_starter", "n_ctx", "n_threads", "gpu_layers", "format", "sampling", "use_amx",
-    "use_extra_buffers", "use_flash_attention", "use_gpu", "draft", "cache_folder", "cache_bytes",
+    "use_extra_buffers", "use_flash_attention", "use_gpu", "draft", "cache_folder", "cache_bytes", "turns", "tuned",
+    "measures",
 }  # fmt: skip
 
 
@@ -42,10 +43,10 @@ def identify(model: Model, session: Session) -> Identity:
     for part in _parts(Path(model.options.path)):
         for sample in _samples(part):
             digest.update(sample)
-    options = model.options
+    options, knobs = model.options, model.knobs
     arithmetic = (
-        session.chunk, model.n_threads, model.n_gpu_layers, options.use_amx, options.use_extra_buffers,
-        [gpu.description for gpu in model.gpus],
+        session.chunk, knobs.n_threads, knobs.n_threads_prefill, model.n_gpu_layers, options.use_amx,
+        options.use_extra_buffers, [gpu.description for gpu in model.gpus],
     )  # fmt: skip
     grid = hashlib.blake2b(json.dumps(arithmetic).encode(), digest_size=16).digest()
     return Identity(digest.digest(), grid, options.name or Path(options.path).stem, build)
@@ -65,7 +66,7 @@ def _shape(model: Model, session: Session) -> dict[str, object]:
         "quantisation": model.quantisation,
         "layers": model.n_layers,
         "bytes": model.kv_bytes_per_token,
-        "flash attention": model.uses_flash_attention,  # without it values are stored the other way round
+        "flash attention": model.knobs.flash_attention,  # without it values are stored the other way round
         "stretch": model.rope.stretch(session.n_ctx),
         "rotation": os.environ.get("LLAMA_ATTN_ROT_DISABLE", ""),  # of quantised keys
     }

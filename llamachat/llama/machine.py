@@ -38,6 +38,15 @@ def thread_count(root: Path = Path("/"), allowed: Iterable[int] | None = None) -
     return psutil.cpu_count(logical=False) or os.cpu_count() or 1
 
 
+def most_threads(allowed: Iterable[int] | None = None, root: Path = Path("/")) -> int:
+    """Threads that can run at once: SMT siblings and efficiency cores count as well."""
+    if allowed is None:
+        allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    quota = _cgroup_quota(root)
+    n_cpus = len(set(allowed))
+    return max(1, min(n_cpus, int(quota)) if quota else n_cpus)
+
+
 def _performance_cores(devices: Path, cpus: set[int]) -> int:
     """Distinct cores among `cpus`, of the fastest kind where there are several."""
     hybrid = _read(devices / "cpu_core/cpus")  # Intel: the performance cores
@@ -102,6 +111,13 @@ def available_memory(root: Path = Path("/")) -> int:
                 cached = _statistic(folder / "memory.stat", r"^(?:total_)?(?:inactive_)?file (\d+)")
                 available = min(available, int(text) - int(_read(folder / used) or 0) + cached)
     return max(0, available)
+
+
+def memory_taken() -> int:
+    """Bytes of memory that this process has now, weights in the page cache included."""
+    import psutil  # noqa: PLC0415  as above
+
+    return int(psutil.Process().memory_info().rss)
 
 
 def _statistic(path: Path, pattern: str) -> int:

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import re
-import sys
 import time
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from llamachat.errors import ModelError
 from llamachat.formats.choose import ModelFacts
-from llamachat.llama import machine, pagecache
+from llamachat.llama import machine, pagecache, weights
+from llamachat.llama.knobs import Knobs, knobs_of
 from llamachat.llama.lib import GGML_TYPES, AbortFlag, C, Device, Log, devices
 from llamachat.llama.rope import Rope
-from llamachat.llama.session import N_SEQUENCES, Session
+from llamachat.llama.session import N_SEQUENCES, Aborted, Session
 from llamachat.llama.vocabulary import Vocabulary
+from llamachat.llama.weights import OnProgress
 from llamachat.types import MOST_CANDIDATES, LoadOptions, Sampling
 
 _FLASH_AUTO, _FLASH_OFF, _FLASH_ON = -1, 0, 1
-_CHUNK = 512  # tokens a batch: what llama.cpp's matrix kernels are tuned for
-_CHUNK_LARGE = 256  # of a large model on a CPU, so that an operation ends within 100 ms of an abort
-_LARGE_MODEL = 3 << 30
-_MAGIC = b"GGUF"
+_Q8_BLOCK = 32  # numbers of a block of q8_0
 _SMALLEST_CONTEXT = 256  # llama.cpp rounds up to this, and ends the process when asked for much less
-_REPORT_SECONDS = 0.1
 _SAMPLING_KEYS = {  # llama_model_meta_key → our name; what a model recommends for itself
     "general.sampling.temp": "temperature",
     "general.sampling.top_k": "top_k",
@@ -43,8 +39,6 @@ _SAMPLING_KEYS = {  # llama_model_meta_key → our name; what a model recommends
 _LLAMA2_SAMPLING = Sampling(temperature=0.6, top_p=0.9)  # Meta's, llama/example_chat_completion.py
 _USUAL_SAMPLING = Sampling(temperature=0.8, top_k=40, top_p=0.95, min_p=0.05)  # llama.cpp's
 
-OnProgress = Callable[[int, int], None]
-
 
 class Model:
     """A loaded model. `close` frees it, after its sessions."""
@@ -60,6 +54,7 @@ class Model:
         self.n_ctx_train: int = C.llama_model_n_ctx_train(handle)
         self.n_layers: int = C.llama_model_n_layer(handle)
         self.quantisation = _quantisation(handle)
+        self.load_seconds = 0.0  # of laying out the weights, once they were in the page cache
 
     @classmethod
     def load(cls, options: LoadOptions, log: Log, on_progress: OnProgress) -> Model:
@@ -68,20 +63,44 @@ class Model:
         Raises ModelError with llama.cpp's own reason.
         """
         path = Path(options.path)
-        check_file(path)
+        weights.check_file(path)
         pagecache.warm(path, machine.available_memory(), on_progress)
         gpus = [device for device in devices() if device.is_gpu] if options.use_gpu else []
         n_gpu_layers = _gpu_layers(options, gpus)
-        handle = _load(options, n_gpu_layers, on_progress)
+        started = time.perf_counter()
+        handle = weights.load(options, n_gpu_layers, on_progress)
         while not handle and n_gpu_layers and options.gpu_layers is None:
             n_gpu_layers //= 2  # the estimate was too high: another program may hold the GPU's memory
-            handle = _load(options, n_gpu_layers, on_progress)
+            handle = weights.load(options, n_gpu_layers, on_progress)
         if not handle:
             reason = log.errors[-1] if log.errors else "llama.cpp gave no reason"
             raise ModelError(
                 f"{path.name} cannot be loaded: {reason}.", "Download it again, or choose another with -m."
             )
-        return cls(handle, options, gpus, n_gpu_layers)
+        model = cls(handle, options, gpus, n_gpu_layers)
+        model.load_seconds = time.perf_counter() - started
+        return model
+
+    def laid_out_plainly(self, abort: AbortFlag) -> Model:
+        """The same model once more, its weights as they lie in the file. Raises Aborted, ModelError.
+
+        The file is in the page cache, or read into it first: llama.cpp could not be stopped while it waits for a disk.
+        """
+
+        def give_way(_done: int, _total: int) -> None:
+            if abort:
+                raise Aborted
+
+        options = replace(self.options, use_extra_buffers=False)
+        path = Path(options.path)
+        pagecache.warm(path, machine.available_memory(), give_way)
+        started = time.perf_counter()
+        handle = weights.load(options, 0, lambda _done, _total: None)
+        if not handle:
+            raise ModelError(f"{path.name} cannot be loaded a second time.")
+        model = Model(handle, options, [], 0)
+        model.load_seconds = time.perf_counter() - started
+        return model
 
     def close(self) -> None:
         C.llama_model_free(self.handle)
@@ -130,7 +149,7 @@ class Model:
     def kv_bytes_per_token(self) -> int:
         """Of all layers, K and V. 7B Llama 2 in f16: 512 KiB."""
         n_heads_kv = C.llama_model_n_head_kv(self.handle)
-        block = {"f16": 2.0, "q8_0": 34 / 32}[self.options.kv_type]
+        block = {"f16": 2.0, "q8_0": 34 / 32}[self.kv_type]
         return int(self.n_layers * n_heads_kv * (self._head_size("key") + self._head_size("value")) * block)
 
     def _head_size(self, what: str) -> int:
@@ -139,19 +158,32 @@ class Model:
         return int(self.metadata(f"{self.architecture}.attention.{what}_length") or size)
 
     @property
-    def n_threads(self) -> int:
-        return self.options.n_threads or machine.thread_count()
+    def kv_type(self) -> str:
+        return self.options.kv_type or "f16"
 
     @property
-    def chunk(self) -> int:
-        """Tokens of one batch during prefill."""
-        return _CHUNK_LARGE if self.size_bytes > _LARGE_MODEL and not self.n_gpu_layers else _CHUNK
+    def knobs(self) -> Knobs:
+        """How it computes."""
+        return knobs_of(self.options, self.kv_type, self.size_bytes, self.n_gpu_layers)
 
-    @property
-    def uses_flash_attention(self) -> bool:
-        """Where a quantised V cache needs it, on a GPU, and on a CPU where it pays."""
-        pays = self.n_gpu_layers > 0 or machine.flash_attention_pays()
-        return self.options.kv_type != "f16" or (pays and self.options.use_flash_attention)
+    def settle_kv_type(self, beside: Model | None = None) -> bool:
+        """Take q8_0 if nobody chose a type and f16 would cut the context that was trained; whether that is so.
+
+        Not where the crash of an earlier process forbids the flash attention that it needs, nor for heads that cannot
+        be cut into its blocks.
+        """
+        options = self.options
+        self.options = replace(options, kv_type=options.kv_type or "f16")
+        fits_blocks = all(self._head_size(what) % _Q8_BLOCK == 0 for what in ("key", "value"))
+        if options.kv_type or options.n_ctx or not (options.use_flash_attention and fits_blocks and self.can_forget):
+            return False
+        if (n_ctx := self.context_size(beside)) >= self.n_ctx_train:
+            return False
+        self.options = replace(options, kv_type="q8_0")
+        if self.context_size(beside) > n_ctx:
+            return True
+        self.options = replace(options, kv_type="f16")
+        return False
 
     def context_size(self, beside: Model | None = None) -> int:
         """The context in tokens: asked for, or what the model was trained on, or what memory allows.
@@ -171,6 +203,11 @@ class Model:
         return machine.fit_context(self.n_ctx_train, kv_bytes, weight_bytes, available)
 
     @property
+    def is_on_gpu(self) -> bool:
+        """Whether all of it is, so that it leaves the CPU to others."""
+        return self.n_gpu_layers > self.n_layers
+
+    @property
     def can_forget(self) -> bool:
         """Whether its context can go back to an earlier token: a recurrent model has one state, after the last."""
         return not (C.llama_model_is_recurrent(self.handle) or C.llama_model_is_hybrid(self.handle))
@@ -180,10 +217,11 @@ class Model:
         """Answers that can grow side by side. A recurrent model has a state of many megabytes for each: there, none."""
         return MOST_CANDIDATES if self.can_forget else 0
 
-    def session(self, n_ctx: int, abort: AbortFlag) -> Session:
+    def session(self, n_ctx: int, abort: AbortFlag, knobs: Knobs | None = None) -> Session:
         """A context of `n_ctx` tokens and its KV cache. Raises ModelError when memory does not allow it.
 
-        Memory is checked first: llama.cpp ends the process when an allocation is absurd.
+        `knobs` are others than the model's own, to be measured. Memory is checked first: llama.cpp ends the process
+        when an allocation is absurd.
         """
         n_bytes = n_ctx * self.kv_bytes_per_token
         too_much = ModelError(
@@ -192,33 +230,21 @@ class Model:
         )
         if n_bytes > machine.available_memory() + sum(gpu.free for gpu in self.gpus):
             raise too_much
+        knobs = knobs or self.knobs
         params = C.llama_context_default_params()
         params.n_ctx = max(n_ctx, _SMALLEST_CONTEXT)
-        params.n_batch = params.n_ubatch = self.chunk
-        params.n_threads = params.n_threads_batch = self.n_threads
+        params.n_batch = params.n_ubatch = knobs.chunk
+        params.n_threads, params.n_threads_batch = knobs.n_threads, knobs.n_threads_prefill
         self.rope.prepare(params, n_ctx)
-        params.type_k = params.type_v = GGML_TYPES[self.options.kv_type]
+        params.type_k = params.type_v = GGML_TYPES[self.kv_type]
         params.n_seq_max, params.kv_unified = N_SEQUENCES + self._n_branches, True
-        params.flash_attn_type = _FLASH_ON if self.uses_flash_attention else _FLASH_OFF
+        params.flash_attn_type = _FLASH_ON if knobs.flash_attention else _FLASH_OFF
         params.abort_callback, params.abort_callback_data = abort.callback, abort.data
         context = C.llama_init_from_model(self.handle, params)
         if not context:
             raise too_much
-        can_shift = self.rope.can_move_keys(context, self.options.kv_type)
-        return Session(context, self.chunk, abort, limit=n_ctx, can_shift=can_shift, n_branches=self._n_branches)
-
-
-def check_file(path: Path) -> None:
-    """Raise ModelError unless this is a file that starts as a GGUF does."""
-    try:
-        with path.open("rb") as file:
-            magic = file.read(4)
-    except IsADirectoryError as error:
-        raise ModelError(f"{path} is a folder, not a model file.", "Name the .gguf file in it.") from error
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}.", "Check the path given with -m.") from error
-    if magic != _MAGIC:
-        raise ModelError(f"{path} is not a GGUF file.", "llamachat runs models in llama.cpp's GGUF format only.")
+        can_shift = self.rope.can_move_keys(context, self.kv_type)
+        return Session(context, knobs.chunk, abort, limit=n_ctx, can_shift=can_shift, n_branches=self._n_branches)
 
 
 def _quantisation(handle: Any) -> str:
@@ -233,7 +259,7 @@ def _gpu_layers(options: LoadOptions, gpus: list[Device]) -> int:
         return 0
     params = C.llama_model_default_params()
     params.vocab_only = True
-    handle = C.llama_model_load_from_file(_encoded(Path(options.path)), params)
+    handle = C.llama_model_load_from_file(weights.encoded(Path(options.path)), params)
     if not handle:
         return 0  # the real load says why
     header = Model(handle, options, gpus, 0)
@@ -245,29 +271,3 @@ def _gpu_layers(options: LoadOptions, gpus: list[Device]) -> int:
         return machine.fit_gpu_layers(header.n_layers, weight_bytes, kv_bytes, [gpu.free for gpu in gpus])
     finally:
         header.close()
-
-
-def _load(options: LoadOptions, n_gpu_layers: int, on_progress: OnProgress) -> Any:
-    """llama.cpp's model, or None."""
-    path = Path(options.path)
-    total, shown = path.stat().st_size, time.monotonic()
-
-    def report(fraction: float, _user_data: Any) -> bool:
-        nonlocal shown
-        if (now := time.monotonic()) - shown > _REPORT_SECONDS:
-            shown = now
-            on_progress(int(fraction * total), total)
-        return True
-
-    params = C.llama_model_default_params()
-    params.n_gpu_layers = n_gpu_layers
-    params.use_extra_bufts = options.use_extra_buffers
-    params.progress_callback = callback = C.llama_progress_callback(report)
-    handle = C.llama_model_load_from_file(_encoded(path), params)
-    del callback  # alive until here, since C calls it
-    return handle
-
-
-def _encoded(path: Path) -> bytes:
-    """A path as llama.cpp wants it: the file system's bytes, UTF-8 on Windows."""
-    return str(path).encode() if sys.platform == "win32" else os.fsencode(path)

@@ -291,9 +291,13 @@ class Session:
         if self._n_pure is not None and length <= self._n_pure:
             self._n_pure = None
 
-    def _clear(self) -> None:
+    def forget(self) -> None:
+        """Forget all, so that nothing of it is left in memory."""
+        self._clear(overwrite=True)
+
+    def _clear(self, *, overwrite: bool = False) -> None:
         self._branches.close()
-        C.llama_memory_clear(self._memory, False)
+        C.llama_memory_clear(self._memory, overwrite)
         self.tokens.clear()
         self._n_on_grid, self._n_pure = 0, None
 

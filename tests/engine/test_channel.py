@@ -1,9 +1,15 @@
-"""Requests queue in order; a Cancel reaches the right one; a Prefill gives way."""
+"""Requests queue in order; a Cancel reaches the right one; a Prefill gives way; what ends a visit."""
 
 from __future__ import annotations
 
-from llamachat.engine.channel import Jobs
-from llamachat.engine.protocol import Cancel, Close, Prefill, Render, Reply
+import os
+import threading
+
+import pytest
+
+from llamachat.engine.channel import Channel, Jobs, Left
+from llamachat.engine.pipe import pack
+from llamachat.engine.protocol import Cancel, Close, Prefill, Render, Reply, Stay
 from llamachat.types import Message, Role, Sampling
 
 
@@ -132,3 +138,95 @@ def test_a_close_stops_what_runs_and_comes_last():
     assert flag.up
     assert queue.is_waiting
     assert isinstance(queue.next(), Close)
+
+
+def test_what_runs_while_nobody_waits_is_stopped_by_any_request():
+    for frame in (render(2), Prefill(2, (), False, False), Close()):
+        queue, flag = jobs()
+        queue.receive(render(1))
+        queue.next()
+        assert queue.rest(0.0)
+        assert not flag.up
+        queue.receive(frame)
+        assert flag.up
+
+
+def test_the_request_that_stopped_it_runs():
+    queue, flag = jobs()
+    assert queue.rest(0.0)
+    queue.receive(render(1))
+    queue.next()
+    assert not flag.up
+    queue.receive(render(2))
+    assert not flag.up
+
+
+def test_there_is_no_rest_while_a_request_waits_or_when_one_comes():
+    queue, _ = jobs()
+    queue.receive(render(1))
+    assert not queue.rest(60)
+    queue.next()
+    threading.Timer(0.05, lambda: queue.receive(render(2))).start()
+    assert not queue.rest(60)
+
+
+def test_a_late_cancel_of_what_has_ended_stops_nothing():
+    queue, flag = jobs()
+    queue.receive(render(1))
+    queue.next()
+    assert queue.rest(0.0)
+    queue.receive(Cancel(1))
+    assert not flag.up
+
+
+@pytest.fixture
+def pipes():
+    """A channel, and llamachat's ends of it: to write to, to read from."""
+    incoming, to_it = os.pipe()
+    from_it, outgoing = os.pipe()
+    hung_up: list[bool] = []
+    channel = Channel(incoming, outgoing, lambda: hung_up.append(True))
+    ends = {to_it, from_it}
+    yield channel, to_it, from_it, ends, hung_up
+    channel.close()
+    for descriptor in ends:
+        os.close(descriptor)
+
+
+def test_nothing_is_heard_after_a_stay_and_the_end_of_the_pipe_is_nobodys_end(pipes):
+    channel, to_it, _, ends, _ = pipes
+    os.write(to_it, pack(render(1)) + pack(Stay(5.0, "place")) + pack(render(2)))
+    ends.discard(to_it)
+    os.close(to_it)
+    heard: list = []
+    channel.listen(heard.append, at_end=heard.append)
+    assert heard == [render(1), Stay(5.0, "place")]
+
+
+def test_the_end_of_a_visit_is_told_with_what_was_wrong(pipes):
+    channel, to_it, _, ends, _ = pipes
+    os.write(to_it, b"no frame")
+    ends.discard(to_it)
+    os.close(to_it)
+    codes: list[int] = []
+    channel.listen(codes.append, at_end=codes.append)
+    assert codes == [70]
+
+
+def test_who_does_not_read_any_more_is_hung_up_on(pipes):
+    channel, _, from_it, ends, hung_up = pipes
+    ends.discard(from_it)
+    os.close(from_it)
+    channel.send(render(1))
+    assert hung_up == [True]
+
+
+@pytest.mark.parametrize("end", [Close(), Stay(5.0, "place"), Left()])
+def test_an_end_stops_the_running_request(end):
+    queue, flag = jobs()
+    queue.receive(render(1))
+    queue.next()
+    queue.receive(end)
+    assert flag.up
+    assert queue.next() == end
+    assert not flag.up

@@ -24,11 +24,13 @@ from llamachat.engine.protocol import (
     Render,
     RenderDone,
     Reply,
+    Stay,
     TagPlace,
     TextDelta,
     Tokenize,
     TokenizeDone,
     Up,
+    Waiting,
 )
 from llamachat.types import (
     AnswerTokens,
@@ -52,6 +54,7 @@ DOWN = [
     Prefill(3, MESSAGES, exact=False, shift=True),
     Measure(4, (MESSAGES, MESSAGES[:1])),
     Cancel(1),
+    Stay(60.0, "/a/place"),
 ]
 UP = [
     TextDelta(1, "héllo"),
@@ -59,6 +62,7 @@ UP = [
     Done(1, FinishReason.LENGTH, TOKENS, Usage(1, 2, 3), Timings(first_token=None), ContextUse(10, 2), 1),
     RenderDone(1, "<s>h", (Token(1, "<s>", is_control=True), Token(5, "h")), ContextUse(10, 2)),
     MeasureDone(1, (3, 4)),
+    Waiting(1, 0.2),
     TokenizeDone(1, 2, (Token(5, "h"), Token(195, "\N{REPLACEMENT CHARACTER}"))),
     Failed(1, 4, "too long", overflow=Overflow(10, 5)),
     Failed(1, 2, "a tag", tag=TagPlace("[INST]", 0, "user", 3)),

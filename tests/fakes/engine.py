@@ -41,6 +41,7 @@ class ScriptedEngine:
         self.name, self.path = "scripted", None
         self.info: ModelInfo | None = INFO
         self.failure = None
+        self.is_resting = False
         self.loading = Loading(0, 0)
         self.requests: list[Request] = []
         self.prefilled: list[Request] = []

@@ -30,8 +30,11 @@ from llamachat.engine.protocol import (
     TextDelta,
     Tokenize,
     TokenizeDone,
+    Tune,
+    TuneDone,
+    TuneStep,
 )
-from llamachat.types import AnswerTokens, ContextUse, FinishReason, ModelInfo, Sampling, Timings, Usage
+from llamachat.types import AnswerTokens, ContextUse, FinishReason, ModelInfo, Sampling, Timings, Tried, Tuned, Usage
 
 INFO = ModelInfo(
     name="fake",
@@ -111,6 +114,9 @@ def main() -> None:
                 if scenario == "crash-at-first-token" and count == 1:
                     crash()
                 reply(scenario, count, frame, reader)
+                measure(scenario, count, 0)
+            case Tune():
+                measure(scenario, count, frame.id)
 
 
 def reply(scenario: str, count: int, frame: Reply, reader: FrameReader) -> None:
@@ -142,6 +148,20 @@ def reply(scenario: str, count: int, frame: Reply, reader: FrameReader) -> None:
         send(TextDelta(frame.id, f" after {frame.messages[-1].content!r}"))
     send(TextDelta(frame.id, f" at {frame.sampling.temperature}"))
     send(done(frame.id))
+
+
+def measure(scenario: str, count: int, number: int) -> None:
+    """What is measured while nobody waits, or for a Tune."""
+    if scenario == "measures" or number:
+        send(TuneStep(number, "flash attention"))
+        send(TuneDone(number, Tuned(2, chunk=256), (Tried("tokens of a batch", "256", 0.5, chosen=True),)))
+    elif scenario == "die-while-measuring" and count == 1:
+        send(TuneStep(0, "flash attention"))
+        crash()
+    elif scenario == "die-after-measuring" and count == 1:
+        send(TuneStep(0, "flash attention"))
+        send(TuneStep(0, ""))
+        crash()
 
 
 def reply_many(scenario: str, count: int, frame: Reply, reader: FrameReader) -> None:

@@ -10,6 +10,7 @@ from llamachat.llama import machine, pagecache
 from llamachat.llama.lib import AbortFlag
 from llamachat.llama.model import Model
 from llamachat.types import LoadOptions, Sampling
+from tests import model_files
 from tests.llama.test_session import logits
 from tests.model_files import write_tiny_model
 
@@ -41,6 +42,52 @@ def test_the_context_is_what_the_model_was_trained_on_or_what_was_asked_for(mode
 def test_the_context_is_less_where_memory_is_short(model, monkeypatch):
     monkeypatch.setattr(machine, "available_memory", lambda: model.size_bytes + 800 * model.kv_bytes_per_token)
     assert model.context_size() == 512
+
+
+@pytest.fixture
+def short_of_memory(log, tmp_path, monkeypatch):
+    """A model with heads of 64 numbers, and memory for 800 tokens of its cache in f16."""
+    monkeypatch.setattr(model_files, "N_HEADS", 1)
+    path = write_tiny_model(tmp_path / "one-head.gguf")
+    loaded = []
+
+    def make(**options) -> Model:
+        loaded.append(load(log, path, **options))
+        n_bytes = loaded[-1].size_bytes + 800 * 512
+        monkeypatch.setattr(machine, "available_memory", lambda: n_bytes)
+        return loaded[-1]
+
+    yield make
+    for each in loaded:
+        each.close()
+
+
+def test_where_f16_would_cut_the_context_the_cache_is_quantised(short_of_memory):
+    model = short_of_memory()
+    assert model.context_size() == 512
+    assert model.settle_kv_type()
+    assert (model.kv_type, model.context_size()) == ("q8_0", 1024)
+    session = model.session(model.context_size(), AbortFlag())
+    session.sync([5, 6, 7])
+    session.close()
+
+
+@pytest.mark.parametrize("options", [{"kv_type": "f16"}, {"n_ctx": 1024}, {"use_flash_attention": False}])
+def test_not_where_somebody_chose_or_a_crash_forbids_it(short_of_memory, options):
+    model = short_of_memory(**options)
+    assert not model.settle_kv_type()
+    assert model.kv_type == "f16"
+
+
+def test_not_where_there_is_memory_enough_nor_where_heads_do_not_fit_the_blocks(log, tiny_model, monkeypatch):
+    small_heads = load(log, tiny_model)
+    assert not small_heads.settle_kv_type()
+    assert small_heads.options.kv_type == "f16"
+    small_heads.options = LoadOptions(str(tiny_model))
+    n_bytes = small_heads.size_bytes + 800 * small_heads.kv_bytes_per_token
+    monkeypatch.setattr(machine, "available_memory", lambda: n_bytes)
+    assert not small_heads.settle_kv_type()
+    small_heads.close()
 
 
 def test_a_model_in_llama_2s_format_samples_as_meta_does_and_others_as_llama_cpp(model):

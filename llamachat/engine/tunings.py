@@ -1,0 +1,141 @@
+"""What was measured of the models on this machine, remembered; and what of it a question uses.
+
+One small file of ours. What is said of a model holds for one file, one build of llama.cpp and one processor. What
+cannot be read, or is no such thing, counts as not there.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+
+from llamachat.engine.ladder import machine_print
+from llamachat.types import Layout, LoadOptions, Tuned
+
+_MOST = 64  # models that are remembered, the latest
+_WORTH_IT = 0.95  # of the time that a chat's way would take: then a one-shot takes the other
+_USUAL_ANSWER = 200  # tokens, where nobody set a limit
+
+_LARGEST = 512  # threads that llama.cpp takes, and tokens of a batch
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is remembered of a model's file. `tuned` is None where the engine ended while it measured: `fault` says how.
+
+    `measured` is in seconds since 1970.
+    """
+
+    path: str
+    measured: float
+    tuned: Tuned | None = None
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What a one-shot asks for, in tokens, as far as it is known before its input is read. `n_answer`: its limit."""
+
+    n_prompt: int
+    n_answer: int | None = None
+
+    def seconds(self, layout: Layout) -> float:
+        """What it takes, loading included."""
+        n_answer = _USUAL_ANSWER if self.n_answer is None else self.n_answer
+        return layout.load + self.n_prompt / layout.prefill + n_answer / layout.decode
+
+
+@dataclass(frozen=True, slots=True)
+class Tunings:
+    """The file. Failing to write it costs another measurement, no more."""
+
+    path: Path
+
+    def known(self, model: str) -> Known | None:
+        """What is remembered of this model file, here; None when nothing is."""
+        return self._read().get(_key(model)) if self.path.exists() else None
+
+    def remember(self, model: str, tuned: Tuned | None, fault: str = "") -> None:
+        """Keep what was measured, or that measuring ends the engine."""
+        if not (key := _key(model)):
+            return
+        known = {**self._read(), key: Known(str(Path(model).absolute()), time.time(), tuned, fault)}
+        latest = sorted(known.items(), key=lambda item: item[1].measured)[-_MOST:]
+        with suppress(OSError):
+            temporary = self.path.with_suffix(f".{os.getpid()}")
+            temporary.write_bytes(msgspec.json.encode(dict(latest)))
+            temporary.replace(self.path)
+
+    def here(self) -> list[Known]:
+        """All that holds for this build, this processor and files that are still what they were."""
+        return [known for key, known in self._read().items() if key == _key(known.path)]
+
+    def _read(self) -> dict[str, Known]:
+        found = {}
+        with suppress(OSError, msgspec.MsgspecError):
+            for key, raw in msgspec.json.decode(self.path.read_bytes(), type=dict[str, msgspec.Raw]).items():
+                with suppress(msgspec.MsgspecError):
+                    known = msgspec.json.decode(raw, type=Known)
+                    if known.tuned is None or _is_sane(known.tuned):
+                        found[key] = known
+        return found
+
+
+def apply(options: LoadOptions, known: Known | None, errand: Errand | None = None) -> LoadOptions:
+    """The options with what was measured. A chat, without an errand, takes the layout that answers quicker.
+
+    The same errand takes the same way as long as the same is known.
+    """
+    if known is None or known.tuned is None:
+        return options
+    tuned = known.tuned
+    return replace(options, tuned=tuned, use_extra_buffers=repacks(tuned, errand))
+
+
+def repacks(tuned: Tuned, errand: Errand | None) -> bool:
+    """Whether the weights are laid out anew: for a chat as it was found best, for a one-shot if it ends sooner so."""
+    if errand is None or tuned.repacked is None or tuned.plain is None:
+        return tuned.repack
+    repacked, plain = errand.seconds(tuned.repacked), errand.seconds(tuned.plain)
+    chats, other = (repacked, plain) if tuned.repack else (plain, repacked)
+    return tuned.repack if other > _WORTH_IT * chats else not tuned.repack
+
+
+def in_words(tuned: Tuned) -> str:
+    """What was chosen, and what it gains."""
+    flash = {None: "", True: "flash attention", False: "no flash attention"}[tuned.flash_attention]
+    batches = f"batches of {tuned.chunk}" if tuned.chunk else ""
+    weights = "weights repacked" if tuned.repack else "weights not repacked"
+    chosen = ", ".join(filter(None, (_threads(tuned), batches, flash, weights)))
+    if tuned.decode_gain == tuned.prefill_gain == 1:
+        return f"{chosen}, as by default: nothing is quicker"
+    return f"{chosen}: writes {tuned.decode_gain:.2f} and reads {tuned.prefill_gain:.2f} times as fast as by default"
+
+
+def _threads(tuned: Tuned) -> str:
+    writing, reading = tuned.n_threads, tuned.n_threads_prefill
+    if writing is None or reading is None:
+        return ""
+    words = f"{writing} {'thread' if writing == 1 else 'threads'}"
+    return words if writing == reading else f"{words} to write and {reading} to read"
+
+
+def _is_sane(tuned: Tuned) -> bool:
+    """Whether these are numbers that llama.cpp can be given."""
+    counts = (tuned.n_cores, tuned.n_threads, tuned.n_threads_prefill, tuned.chunk)
+    rates = (rate for each in (tuned.repacked, tuned.plain) if each for rate in (each.prefill, each.decode))
+    return all(count is None or 0 < count <= _LARGEST for count in counts) and all(rate > 0 for rate in rates)
+
+
+def _key(model: str) -> str:
+    """Identifies a model's file, and what it is run by; empty for none. A copy of it is another file."""
+    path = Path(model)
+    with suppress(OSError):
+        status = path.stat()
+        return f"{machine_print()} | {path.resolve().name} {status.st_size} {status.st_mtime_ns}"
+    return ""

@@ -1,0 +1,249 @@
+"""What suits a model on this machine, measured: flash attention, threads, tokens of a batch, how weights are laid out.
+
+One thing after the other, each with what was found before it; contest.py judges. What was found is then measured
+against the plain default as a whole. An abort leaves it at any moment, and it goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, replace
+from typing import Any, TypeVar
+
+from llamachat.errors import ModelError
+from llamachat.llama import machine
+from llamachat.llama.contest import ROUNDS, Contest
+from llamachat.llama.gauge import Gauge
+from llamachat.llama.identity import can_be_kept
+from llamachat.llama.knobs import LARGE_MODEL, Knobs, default_knobs
+from llamachat.llama.lib import AbortFlag, ExtraBuffers
+from llamachat.llama.model import Model
+from llamachat.llama.pace import Pace
+from llamachat.types import Layout, Tried, Tuned
+
+_CHUNKS = (256, 128)  # tokens of a batch that are tried besides the default
+_BRIEFLY = 128  # tokens read where batches are not the question
+_FEW_ROUNDS = 3  # of timings that take seconds, and differ less for it
+_N_TRIES = 2  # of each contest, on a machine that is busy
+_ROOM = 0.8  # of the memory available that a model may take to be there twice
+_SPARE = 1 << 30  # bytes that contexts may take; the weights may be pages of a file that are not to be pushed out
+_TOGETHER = "together"
+_NAMES = {
+    "flash_attention": "flash attention",
+    "n_threads": "threads that write",
+    "n_threads_prefill": "threads that read",
+    "chunk": "tokens of a batch",
+}
+
+T = TypeVar("T", Knobs, bool)
+OnStep = Callable[[str], None]
+MakeGauge = Callable[[Model, Knobs, AbortFlag], Gauge]
+
+
+def can_be_tuned(model: Model) -> bool:
+    """Whether there is something to choose: on a GPU there is not, and not every kind of cache can be filled."""
+    return not model.n_gpu_layers and can_be_kept(model)
+
+
+class Tuning:
+    """The measurements of one loaded model. `run` makes those that are missing."""
+
+    def __init__(self, model: Model, abort: AbortFlag, make_gauge: MakeGauge = Gauge) -> None:
+        self._model = model
+        self._abort = abort
+        self._make_gauge = make_gauge
+        self._default = default_knobs(model.options, model.kv_type, model.size_bytes, model.n_gpu_layers)
+        self._rounds = _FEW_ROUNDS if model.size_bytes > LARGE_MODEL else ROUNDS
+        self._contests: dict[str, Contest[Any]] = {}
+        self._paces: dict[Knobs | bool, list[Pace]] = {}
+        self._load_seconds = {True: model.load_seconds}
+        self._knobs = self._default
+        self._repack = True
+
+    def run(self, on_step: OnStep) -> Tuned | None:
+        """Measure what was not yet; None where the machine is too busy to tell. `on_step` is told what is measured.
+
+        Raises Aborted, ModelError without memory for the measurements.
+        """
+        if machine.available_memory() < self._model.size_bytes + _SPARE:
+            raise ModelError("there is no memory to measure in beside the model.", "End other programs, and try again.")
+        knobs = self._default
+        for choose in (self._flash_attention, self._threads, self._batches):
+            knobs = choose(knobs, on_step)
+            if not self._is_settled:
+                return None
+        self._knobs = self._check(knobs, on_step)
+        self._repack = self._weights(self._knobs, on_step)
+        if self._is_settled:
+            return self._result()
+        self._knobs, self._repack = self._default, True
+        return None
+
+    @property
+    def tried(self) -> tuple[Tried, ...]:
+        """What was measured, and what of it is chosen. Whole after `run`."""
+        return tuple(
+            self._described_try(name, contest, other)
+            for name, contest in self._contests.items()
+            for other in contest.others
+        )
+
+    def _described_try(self, name: str, contest: Contest[Any], other: Knobs | bool) -> Tried:
+        ratio = contest.ratio(other)
+        if isinstance(other, bool):
+            return Tried(name, _show(other), ratio, chosen=other == self._repack)
+        if name == _TOGETHER:
+            return Tried(name, "", ratio, chosen=other == self._knobs)
+        [field] = _differing(contest.default, other)
+        is_kept = self._knobs != self._default
+        return Tried(_NAMES[field], _show(getattr(other, field)), ratio, chosen=is_kept and other == contest.winner)
+
+    def _flash_attention(self, knobs: Knobs, on_step: OnStep) -> Knobs:
+        """Judged by a usual turn, far into a conversation: that is where it differs."""
+        can_choose = self._model.kv_type == "f16" and self._model.options.use_flash_attention
+        ways = [replace(knobs, flash_attention=not knobs.flash_attention)] if can_choose else []
+        contest = self._contest("flash attention", knobs, ways)
+        with self._gauges(contest) as gauges:
+            self._hold(contest, lambda way: _pace(gauges[way], way, _BRIEFLY).turn, on_step)
+        return contest.winner
+
+    def _threads(self, knobs: Knobs, on_step: OnStep) -> Knobs:
+        ways = [replace(knobs, n_threads=count) for count in self._other_threads(knobs.n_threads)]
+        contest = self._contest("threads that write", knobs, ways)
+        with self._gauges(contest) as gauges:
+            self._hold(contest, lambda way: gauges[way].decode(way.n_threads), on_step)
+        return contest.winner
+
+    def _batches(self, knobs: Knobs, on_step: OnStep) -> Knobs:
+        """Threads of prefill, and how many tokens it takes at a time."""
+        ways = [replace(knobs, n_threads_prefill=count) for count in self._other_threads(knobs.n_threads_prefill)]
+        ways += [replace(knobs, chunk=chunk) for chunk in _CHUNKS if chunk < knobs.chunk]
+        contest = self._contest("threads that read, batches", knobs, ways, _FEW_ROUNDS)
+        with self._gauges(contest) as gauges:
+            self._hold(contest, lambda way: gauges[way].prefill(way.n_threads_prefill, way.chunk), on_step)
+        return contest.winner
+
+    def _check(self, knobs: Knobs, on_step: OnStep) -> Knobs:
+        """What was found, if as a whole it is better than the default."""
+        contest = self._contest(_TOGETHER, self._default, [knobs] if knobs != self._default else [])
+        with self._gauges(contest) as gauges:
+            n_read = _BRIEFLY if knobs.chunk == self._default.chunk else None
+            self._hold(contest, lambda way: self._noted(way, _pace(gauges[way], way, n_read)).turn, on_step)
+        is_better = bool(contest.others) and self._pace(knobs).is_better_than(self._pace(self._default))
+        return knobs if is_better else self._default
+
+    def _weights(self, knobs: Knobs, on_step: OnStep) -> bool:
+        """Whether weights are better laid out anew than left as they lie in the file; a chat is judged by decoding."""
+        options = self._model.options
+        can_choose = options.use_extra_buffers and bool(ExtraBuffers().names()) and self._has_room_for_two
+        contest = self._contest("repacking", True, [False] if can_choose else [])
+        if contest.turn is not None:
+            other = self._model.laid_out_plainly(self._abort)
+            self._load_seconds[False] = other.load_seconds
+            try:
+                with ExitStack() as stack:
+                    gauges = {
+                        way: stack.enter_context(self._make_gauge(model, knobs, self._abort))
+                        for way, model in ((True, self._model), (False, other))
+                    }
+                    self._hold(
+                        contest, lambda way: self._noted(way, _pace(gauges[way], knobs, _BRIEFLY)).decode, on_step
+                    )
+            finally:
+                other.close()
+        return contest.winner or not self._pace(False).is_better_than(self._pace(True))
+
+    def _result(self) -> Tuned:
+        knobs, repack = self._knobs, self._repack
+        decode_gain = prefill_gain = 1.0
+        for default, chosen in ((self._default, knobs), (True, repack)):
+            if default != chosen:
+                before, after = self._pace(default), self._pace(chosen)
+                decode_gain *= before.decode / after.decode
+                prefill_gain *= before.prefill / after.prefill
+        threads_are_free = not self._model.options.n_threads
+        flash_is_free = bool(self._contests["flash attention"].others)
+        return Tuned(
+            machine.thread_count(),
+            knobs.n_threads if threads_are_free else None,
+            knobs.n_threads_prefill if threads_are_free else None,
+            knobs.chunk,
+            knobs.flash_attention if flash_is_free else None,
+            repack,
+            self._layout_of(True),
+            self._layout_of(False),
+            decode_gain,
+            prefill_gain,
+        )
+
+    def _layout_of(self, repacked: bool) -> Layout | None:
+        if repacked not in self._paces:
+            return None
+        pace = self._pace(repacked)
+        return Layout(self._load_seconds[repacked], 1 / pace.prefill, 1 / pace.decode)
+
+    def _contest(self, name: str, default: T, others: list[T], rounds: int | None = None) -> Contest[T]:
+        """The one of this name: that of an earlier run, if it began then."""
+        return self._contests.setdefault(name, Contest(default, others, rounds or self._rounds))
+
+    def _hold(self, contest: Contest[T], time: Callable[[T], float], on_step: OnStep) -> None:
+        """All turns that are left; once more where the times say nothing."""
+        if contest.turn is None:
+            return
+        on_step(next(name for name, each in self._contests.items() if each is contest))
+        for is_last in range(_N_TRIES):
+            while (way := contest.turn) is not None:
+                contest.add(time(way))
+            if contest.is_settled or is_last:
+                return
+            contest.begin()
+
+    @contextmanager
+    def _gauges(self, contest: Contest[Knobs]) -> Iterator[dict[Knobs, Gauge]]:
+        """For each way a context, while there is something to measure. Ways that differ in numbers alone share one."""
+        with ExitStack() as stack:
+            made: dict[bool, Gauge] = {}
+            gauges: dict[Knobs, Gauge] = {}
+            ways = (contest.default, *contest.others) if contest.turn is not None else ()
+            widest = max((way.chunk for way in ways), default=0)
+            for way in ways:
+                if way.flash_attention not in made:
+                    gauge = self._make_gauge(self._model, replace(way, chunk=widest), self._abort)
+                    made[way.flash_attention] = stack.enter_context(gauge)
+                gauges[way] = made[way.flash_attention]
+            yield gauges
+
+    def _noted(self, way: Knobs | bool, pace: Pace) -> Pace:
+        self._paces.setdefault(way, []).append(pace)
+        return pace
+
+    def _pace(self, way: Knobs | bool) -> Pace:
+        return Pace.median_of(self._paces[way])
+
+    @property
+    def _is_settled(self) -> bool:
+        return all(contest.is_settled for contest in self._contests.values())
+
+    def _other_threads(self, count: int) -> list[int]:
+        """Other numbers that are worth a try; none where the user has chosen one."""
+        if self._model.options.n_threads:
+            return []
+        return sorted({count // 2, count - 1, machine.most_threads()} - {0, count})
+
+    @property
+    def _has_room_for_two(self) -> bool:
+        return self._model.size_bytes < _ROOM * machine.available_memory()
+
+
+def _pace(gauge: Gauge, way: Knobs, n_read: int | None = None) -> Pace:
+    return Pace(gauge.prefill(way.n_threads_prefill, way.chunk, n_read), gauge.decode(way.n_threads))
+
+
+def _differing(default: Knobs, other: Knobs) -> list[str]:
+    before = asdict(default)
+    return [field for field, value in asdict(other).items() if value != before[field]]
+
+
+def _show(value: object) -> str:
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
