@@ -22,7 +22,10 @@ from tests.disks import mount, why_no_disk
 from tests.model_files import write_tiny_model
 
 # Two threads that wait for each other spin: on a busy machine one alone is many times faster.
-os.environ.setdefault("LLAMACHAT_THREADS", "1")
+# And no test waits for what else this machine answers.
+ALONE = {"LLAMACHAT_THREADS": "1", "LLAMACHAT_ENGINE_TAKE_TURNS": "false"}
+for variable, value in ALONE.items():
+    os.environ.setdefault(variable, value)
 
 FAKE_WORKER = Path(__file__).parent / "fakes" / "worker.py"
 
@@ -79,7 +82,7 @@ def run(tmp_path) -> Callable[..., Result]:
             stdin_is_terminal=terminal,
             stdout_is_terminal=terminal,
             stderr_is_terminal=False,
-            variables={"LLAMACHAT_HOME": str(tmp_path / "home"), "LLAMACHAT_THREADS": "1", **variables},
+            variables={"LLAMACHAT_HOME": str(tmp_path / "home"), **ALONE, **variables},
         )
         code = main(list(arguments), environment)
         return Result(int(code), out.getvalue().decode(), err.getvalue())

@@ -20,6 +20,7 @@ from llamachat.doctor.examination import examine, exit_code
 from llamachat.doctor.finding import Finding, Remedy
 from llamachat.doctor.mending import mending
 from llamachat.doctor.subject import Subject
+from llamachat.engine import warm
 from llamachat.engine.base import Engine
 from llamachat.environment import Environment
 from llamachat.errors import ExitCode, LlamachatError, StorageError
@@ -42,6 +43,9 @@ def doctor(
     clear_cache: Annotated[
         bool, typer.Option("--clear-cache", help="Remove what was kept of evaluated prompts; look at nothing else.")
     ] = False,
+    stop_engines: Annotated[
+        bool, typer.Option("--stop-engines", help="End the engines that one-shots have left; look at nothing else.")
+    ] = False,
     yes: Yes = False,
     json: Json = False,
 ) -> int:
@@ -52,6 +56,9 @@ def doctor(
     environment: Environment = context.obj
     if clear_cache:
         _clear(environment, yes=yes, json=json)
+        return ExitCode.DONE
+    if stop_engines:
+        _stop_engines(environment, json=json)
         return ExitCode.DONE
     findings = _report(environment, silent=json)
     if fix:
@@ -103,6 +110,15 @@ def _clear(environment: Environment, *, yes: bool, json: bool) -> None:
         write_text(environment, f"There are no snapshots now; {size_in_words(before.n_bytes)} are free again.")
 
 
+def _stop_engines(environment: Environment, *, json: bool) -> None:
+    """End the engines that stay, those that answer after their answer."""
+    count = warm.stop(environment.paths.warm)
+    if json:
+        write_json(environment.stdout, {"stopped": count})
+    else:
+        write_text(environment, f"{count or 'No'} {'engine was' if count == 1 else 'engines were'} ended.")
+
+
 def _subject(environment: Environment) -> Subject:
     return Subject(
         environment,
@@ -114,7 +130,8 @@ def _subject(environment: Environment) -> Subject:
 
 def _engine(path: Path, environment: Environment) -> Engine:
     """An engine for this file that is quick, and does not fight for the cores of a busy machine."""
-    values: dict[str, Value | None] = {"model": str(path), "ctx_size": _CONTEXT, "threads": 1, "cache": "0"}
+    own: dict[str, Value | None] = {"threads": 1, "cache": "0", "engine.take_turns": False}
+    values = {"model": str(path), "ctx_size": _CONTEXT, **own}
     return make_engine(Choices({Origin.FLAG: Layer(values)}), environment)
 
 

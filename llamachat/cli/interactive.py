@@ -33,7 +33,7 @@ from llamachat.ui.theme import Background
 from llamachat.ui.toolbar import Fragments, toolbar
 
 
-def run(options: ChatOptions, environment: Environment, child: Child) -> int:
+def run(options: ChatOptions, environment: Environment, child: Child | None) -> int:
     """Chat until the user leaves; the exit code."""
     choices = choose(options.flags, options.variables, environment)
     shelf = Shelf(environment.paths.presets)
@@ -43,12 +43,12 @@ def run(options: ChatOptions, environment: Environment, child: Child) -> int:
         choices = as_it_was(choices, transcript, shelf)
     try:
         with its_model(transcript, choices):
-            engine = make_engine(choices, environment, child)
+            engine = make_engine(choices, environment, child, measures=True)
     except NoModel:
         from llamachat.cli import first  # noqa: PLC0415  what pulls a model, 15 ms that are needed once
 
         first.offer(choices, environment)
-        engine = make_engine(choices, environment, child)
+        engine = make_engine(choices, environment, child, measures=True)
     hashes = Hashes(Index(environment.paths.models))
     hashes.watch(engine).start()  # it loads while the line editor is set up
     quiet, plain = choices.switch("quiet"), is_plain(choices, environment)
@@ -108,7 +108,7 @@ def _outside(
             return pick_at(keyboard, sessions, kept.store(), screen.theme().glyphs, colour=environment.wants_colour)
 
     return Outside(
-        make_engine=lambda choices: hashes.watch(make_engine(choices, environment)),
+        make_engine=lambda choices: hashes.watch(make_engine(choices, environment, measures=True)),
         models=lambda: sorted(model.name for model in make_library(environment).installed()),
         log_fault=lambda error: log_fault(error, environment.paths),
         on_answer=on_answer,
@@ -155,6 +155,7 @@ def _prompt(chat: Chat, keyboard: Keyboard, history: History, environment: Envir
         background=lambda: background_for(chat.choices, keyboard.background),
         rewraps=rewraps(environment.variables),
         on_pause=Ahead(chat).read,
+        on_change=chat.wake,
     )
     keyboard.on_background = prompt.redraw
     return prompt

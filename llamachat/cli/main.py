@@ -6,10 +6,10 @@ import errno
 import importlib
 import os
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llamachat import __version__
@@ -17,6 +17,7 @@ from llamachat.cli.faults import log_fault
 from llamachat.cli.options import ChatOptions
 from llamachat.environment import Environment
 from llamachat.errors import ExitCode, Interrupted, LlamachatError, StorageError
+from llamachat.paths import Paths
 
 if TYPE_CHECKING:
     import subprocess
@@ -84,21 +85,31 @@ def _dispatch(arguments: list[str], environment: Environment) -> int:
         _parse(arguments)
         return ExitCode.DONE
     environment.paths.make()
-    with _engine_process(environment.paths.engine_log) as child:  # llama.cpp is loaded while the libraries here are
+    with _engine_process(environment.paths) as child:  # llama.cpp is loaded while the libraries here are
         options = _parse(arguments)
         return ExitCode.DONE if options is None else _chat(options, environment, child)
 
 
 @contextmanager
-def _engine_process(log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """An engine's process, gone at the end whatever happened."""
+def _engine_process(paths: Paths) -> Iterator[subprocess.Popen[bytes] | None]:
+    """An engine's process, gone at the end whatever happened, unless it is to stay. None where one may have stayed."""
+    if _may_have_stayed(paths):
+        yield None
+        return
     from llamachat.engine.launch import discard, launch  # noqa: PLC0415  subprocess, 15 ms that --help does not need
 
-    child = launch(log)
+    child = launch(paths.engine_log)
     try:
         yield child
     finally:
         discard(child)
+
+
+def _may_have_stayed(paths: Paths) -> bool:
+    """Whether there is a socket of an engine, of whatever model; its time is when that ends (engine/stay.py)."""
+    with suppress(OSError):
+        return any(place.lstat().st_mtime > time.time() for place in paths.warm.iterdir())
+    return False
 
 
 def _parse(arguments: list[str]) -> ChatOptions | None:
@@ -107,7 +118,11 @@ def _parse(arguments: list[str]) -> ChatOptions | None:
     return parse(arguments)
 
 
-def _chat(options: ChatOptions, environment: Environment, child: subprocess.Popen[bytes]) -> int:
+def _chat(options: ChatOptions, environment: Environment, child: subprocess.Popen[bytes] | None) -> int:
+    if options.tune:
+        from llamachat.cli import tune  # noqa: PLC0415
+
+        return tune.run(options, environment, child)
     from llamachat.cli import oneshot  # noqa: PLC0415  msgspec, 40 ms
 
     if oneshot.is_wanted(options, environment):

@@ -14,12 +14,13 @@ from llamachat.chat.keeping import Head, Keeping
 from llamachat.chat.transcript import Transcript, title_of
 from llamachat.chat.turn import Settings, answer_despite_crash, view_of
 from llamachat.choices import Choices
-from llamachat.cli.assemble import Child, choose, make_engine, make_library
+from llamachat.cli.assemble import Child, choose, make_engine, make_library, why_not_warm
+from llamachat.cli.errand import errand_of
 from llamachat.cli.keep import Kept, as_it_was, its_model
 from llamachat.cli.options import ChatOptions
 from llamachat.cli.output import encode_answer, say, write_json
 from llamachat.cli.prompt import Prompt, read
-from llamachat.engine.base import Delta, Finished, Loading, Notice, Reading
+from llamachat.engine.base import Delta, Finished, Loading, Notice, Reading, Waiting
 from llamachat.engine.process import EngineProcess
 from llamachat.environment import Environment
 from llamachat.errors import (
@@ -46,7 +47,7 @@ def is_wanted(options: ChatOptions, environment: Environment) -> bool:
     return bool(given) or not environment.stdin_is_terminal
 
 
-def run(options: ChatOptions, environment: Environment, child: Child) -> int:
+def run(options: ChatOptions, environment: Environment, child: Child | None) -> int:
     """Answer once; the exit code."""
     choices = choose(options.flags, options.variables, environment)
     kept = Kept(environment, lambda line: say(environment, f"llamachat: {line}"), strict=True)
@@ -54,7 +55,7 @@ def run(options: ChatOptions, environment: Environment, child: Child) -> int:
     if transcript:
         choices = as_it_was(choices, transcript, Shelf(environment.paths.presets))
     with its_model(transcript, choices):
-        engine = make_engine(choices, environment, child)
+        engine = make_engine(choices, environment, child, stays=True, errand=errand_of(options, choices, environment))
     try:
         engine.start()  # it loads while the input is read
         prompt = read(options, choices, environment)
@@ -170,11 +171,13 @@ def _answer(
     writer = AnswerWriter(
         environment, _rendering(choices, environment, status, engine), status.clear, stream=choices.switch("stream")
     )
+    if reason := why_not_warm(choices):
+        status.notice(reason)
     finished: Finished | None = None
     try:
         for event in answer_despite_crash(conversation, engine, settings):
             match event:
-                case Loading() | Reading():
+                case Loading() | Reading() | Waiting():
                     status.progress(event)
                 case Delta() if not as_json:
                     writer.write(event.text)

@@ -22,4 +22,5 @@ class ChatOptions:
     variables: Mapping[str, str] = field(default_factory=dict)
     json: bool = False
     dry_run: bool = False
+    tune: bool = False
     debug: bool = False

@@ -28,6 +28,9 @@ def parse(arguments: list[str]) -> ChatOptions | None:
         raise UsageError("--messages is the whole conversation, and goes on with no other.")
     if result.continues and result.resume is not None:
         raise UsageError("-c goes on with the latest chat, --resume with the one it names: give one of them.")
+    asks = result.prompt or result.files or result.messages or result.continues or result.resume is not None
+    if result.tune and (asks or result.dry_run):
+        raise UsageError("--tune measures a model and asks nothing.", "Run it alone: llamachat --tune -m MODEL")
     return result
 
 
@@ -97,6 +100,12 @@ _PARAMETERS = (
         ),
     ),
     *app.options_of(Group.MODEL),
+    parameter(
+        "tune",
+        bool,
+        False,
+        typer.Option("--tune", help="Measure what suits this model here; ask nothing.", rich_help_panel=Group.MODEL),
+    ),
     *app.options_of(Group.SAMPLING),
     _switch("json", "One JSON object: the answer, and what it took."),
     _switch("dry-run", "Show the prompt as the model would get it; ask nothing."),
@@ -126,5 +135,6 @@ def chat(**given: Any) -> ChatOptions:
         variables=app.variables(given["var"]),
         json=given["json"],
         dry_run=given["dry_run"],
+        tune=given["tune"],
         debug=given["debug"],
     )

@@ -11,6 +11,7 @@
     configuration.py  the configuration file, variables, presets
     sessions.py       the database of sessions
     snapshots.py      what prompts have evaluated to, on disk
+    tuning.py         what was measured of the models here
     terminal.py       what the terminal can show
     mending.py        llama.cpp built anew
 

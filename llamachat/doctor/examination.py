@@ -14,6 +14,8 @@ from llamachat.doctor import (
     sessions,
     snapshots,
     terminal,
+    tuning,
+    warm,
 )
 from llamachat.doctor.finding import Finding, Status, wrong
 from llamachat.doctor.subject import Subject
@@ -33,6 +35,8 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("disk", machine.check_disk),
     ("sessions", sessions.check),
     ("snapshots", snapshots.check),
+    ("tuning", tuning.check),
+    ("warm engines", warm.check),
     ("terminal", terminal.check),
 )
 

@@ -66,4 +66,7 @@ def _usual(subject: Subject) -> Judgement | None:
         return None
     n_bytes = sum(part.stat().st_size for part in checked.parts)
     n_ctx = choices.whole("ctx_size") or checked.facts.context_length
-    return memory.judge(n_bytes, geometry, n_ctx, subject.machine, choices.text("kv_type") or "f16")
+    judged = memory.judge(n_bytes, geometry, n_ctx, subject.machine, choices.text("kv_type") or "f16")
+    if judged.verdict is Verdict.SMALLER_CONTEXT and not (choices.text("kv_type") or choices.whole("ctx_size")):
+        return memory.judge(n_bytes, geometry, n_ctx, subject.machine, "q8_0")  # as the engine does by itself
+    return judged

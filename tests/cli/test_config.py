@@ -34,7 +34,7 @@ def test_every_setting_is_listed_with_its_origin_in_the_designs_order(run, path)
     assert found["top_p"] == (0.5, "file", str(path))
     assert found["system"][1:] == ("preset", "preset translator")
     assert "Thai" in found["system"][0]
-    assert found["kv_type"] == ("f16", "default", None)
+    assert found["gpu_layers"] == ("auto", "default", None)
     assert found["seed"] == (None, "default", None)
 
 
