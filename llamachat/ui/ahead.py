@@ -10,7 +10,7 @@ from llamachat.chat import turn
 from llamachat.chat.budget import View
 from llamachat.engine.base import Request
 from llamachat.errors import LlamachatError
-from llamachat.types import Message, Role
+from llamachat.types import Message, ModelInfo, Role
 from llamachat.ui.chat import Chat
 from llamachat.ui.pastes import Typed
 
@@ -23,13 +23,13 @@ class Ahead:
 
     def __init__(self, chat: Chat) -> None:
         self._chat = chat
-        self._asked: Request | None = None  # the last, which need not be asked again
+        self._asked: tuple[ModelInfo, Request] | None = None  # the last, which this engine need not be asked again
         self._history: tuple[object, View] | None = None  # what the model sees, and of which moment
 
     def read(self, draft: Typed) -> None:
         """At a pause in typing: let the engine begin. It ends by itself when the next request comes."""
-        chat = self._chat
-        if chat.engine.info is None or chat.edited or not chat.choices.switch("prefill.typing"):
+        chat, info = self._chat, self._chat.engine.info
+        if info is None or chat.edited or not chat.choices.switch("prefill.typing"):
             return
         text = certain(draft)
         if text is None:
@@ -40,8 +40,8 @@ class Ahead:
                 return
             messages = (*view.messages, Message(Role.USER, text))
             request = replace(chat.settings.request_for(view), messages=messages, unfinished=True)
-            if request != self._asked:
-                self._asked = request
+            if (info, request) != self._asked:
+                self._asked = info, request
                 chat.engine.prefill(request)
 
     def _view(self) -> View:

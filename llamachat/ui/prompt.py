@@ -30,6 +30,7 @@ from prompt_toolkit.utils import is_dumb_terminal
 from llamachat.errors import LlamachatError
 from llamachat.ui import draft as drafts
 from llamachat.ui.history import History, SuggestFromHistory
+from llamachat.ui.interrupt import on_interrupt
 from llamachat.ui.keyboard import Keyboard
 from llamachat.ui.keys import bindings
 from llamachat.ui.pastes import Origin, Pastes, ShowFolds, Typed, has_fold, is_long
@@ -67,7 +68,7 @@ class Prompt:
     user's editor change a text, and raises LlamachatError. `say` prints a line of ours; it is not called while the
     prompt is drawn. `plain` repaints no more than typing does: no toolbar, no menu, no suggestions. `rewraps`: the
     terminal wraps lines anew when it becomes narrower. `on_pause` is told the draft, up to the cursor, when nothing was
-    typed for a moment.
+    typed for a moment, `on_change` is called whenever the draft changes.
     """
 
     is_dumb: bool
@@ -88,6 +89,7 @@ class Prompt:
         background: Callable[[], Background] = lambda: Background.DARK,
         rewraps: bool = False,
         on_pause: Callable[[Typed], None] | None = None,
+        on_change: Callable[[], None] = lambda: None,
         output: Output | None = None,
     ) -> None:
         self._keyboard = keyboard
@@ -99,7 +101,7 @@ class Prompt:
         self._pastes = Pastes()
         self._last, self._sent = "", Typed("")  # the last draft, and what was sent of it
         self.was_cleared = False  # since the last `read` began
-        self._wants_editor = False
+        self._wants_editor = self._was_taken_back = False
         self._on_pause = on_pause
         self._pause: asyncio.TimerHandle | None = None
         self._place = 0  # in the history, of what is edited: 0 is the draft
@@ -124,6 +126,7 @@ class Prompt:
             self._session.app.ttimeoutlen = _ESCAPE_SECONDS
         self._session.default_buffer.on_text_changed += self._fold_recalled
         self._session.default_buffer.on_text_changed += lambda _buffer: self._wait_for_pause()
+        self._session.default_buffer.on_text_changed += lambda _buffer: on_change()
 
     def read(self, draft: str = "", *, came_back: bool = False) -> Typed:
         """The next message. Raises KeyboardInterrupt (Ctrl-C at an empty prompt) and EOFError (Ctrl-D there).
@@ -138,8 +141,12 @@ class Prompt:
         start = self._last if draft and draft == self._sent.text else self._pastes.take(draft, Origin.WRITTEN)
         while True:
             self._place = self._history.n_offered = 0
-            text = self._session.prompt(default=start, pre_run=self._wait_for_pause)
+            with on_interrupt(self._take_signal):
+                text = self._session.prompt(default=start, pre_run=self._begin, handle_sigint=False)
             self._end_pause()
+            if self._was_taken_back:
+                start = text
+                continue
             if not self._wants_editor:
                 break
             self._wants_editor = self._session.app.erase_when_done = False
@@ -158,7 +165,7 @@ class Prompt:
         """
         session = self._new_session(message=[("", f"{sanitise_line(question)} ")], key_bindings=_answers(keys))
         with self._keyboard.fresh():
-            return session.prompt()
+            return session.prompt(handle_sigint=False)
 
     def redraw(self) -> None:
         """Something has changed: draw the label and the toolbar anew. Callable from any thread."""
@@ -191,12 +198,13 @@ class Prompt:
     def send(self, event: KeyPressEvent) -> None:
         event.app.exit(result=event.current_buffer.text, style="class:accepted")
 
-    def clear(self, event: KeyPressEvent) -> None:
+    def clear(self, _event: KeyPressEvent | None = None) -> None:
         """An empty prompt. What was there is in the history."""
+        buffer = self._session.default_buffer
         self.was_cleared = True
-        self._remember(event.current_buffer.text)
+        self._remember(buffer.text)
         self._place = self._history.n_offered = 0
-        event.current_buffer.reset()
+        buffer.reset()
 
     def paste(self, event: KeyPressEvent) -> None:
         event.current_buffer.insert_text(self._pastes.take(event.data, Origin.PASTED))
@@ -233,6 +241,28 @@ class Prompt:
             "complete_in_thread": True,
             "complete_while_typing": False,
         }
+
+    def _begin(self) -> None:
+        self._was_taken_back = False
+        self._wait_for_pause()
+
+    def _take_signal(self) -> None:
+        """Ctrl-C as a signal, which the terminal makes of it right after Enter: the message is taken back then."""
+        app = self._session.app
+        if app.loop and app.is_running:
+            app.loop.call_soon_threadsafe(self._interrupt)
+        else:
+            self._was_taken_back = True
+
+    def _interrupt(self) -> None:
+        app = self._session.app
+        if app.is_done or not app.is_running:
+            self._was_taken_back = True
+        elif self._session.default_buffer.text:
+            self.clear()
+            app.invalidate()
+        else:
+            app.exit(exception=KeyboardInterrupt(), style="class:aborting")
 
     def _wait_for_pause(self) -> None:
         self._end_pause()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from llamachat.chat.compact import Event, NotSummarised, Summarised, Summarising
-from llamachat.engine.base import Delta, Loading, Notice, Reading
+from llamachat.engine.base import Delta, Loading, Notice, Reading, Waiting
 from llamachat.environment import Environment
 from llamachat.ui.answer import AnswerWriter, Rendering
 from llamachat.ui.sanitise import sanitise
@@ -168,7 +168,7 @@ class AnswerView:
 
     def show(self, event: Event) -> None:
         match event:
-            case Loading() | Reading():
+            case Loading() | Reading() | Waiting():
                 self._status.progress(event)
             case Notice():
                 self._writer.break_line()

@@ -6,7 +6,7 @@ import threading
 import time
 from contextlib import suppress
 
-from llamachat.engine.base import Finished, Loading, Reading
+from llamachat.engine.base import Finished, Loading, Reading, Waiting
 from llamachat.environment import Environment
 from llamachat.ui.sanitise import sanitise, sanitise_line
 
@@ -34,12 +34,16 @@ class Status:
         self._shown = False
 
     def begin(self) -> None:
-        """Waiting begins now."""
+        """Waiting begins now: perhaps for a batch that is under way, of which nothing can be told."""
         self._started = time.monotonic()
         self._reading_since = 0.0
+        self.show("reading…")
 
-    def progress(self, event: Loading | Reading) -> None:
+    def progress(self, event: Loading | Reading | Waiting) -> None:
         """How far the engine has got, by its own count."""
+        if isinstance(event, Waiting):
+            self.show(f"waiting for another llamachat… {event.seconds:.0f} s")
+            return
         rate = ""
         if isinstance(event, Reading):
             self._reading_since = self._reading_since or time.monotonic()

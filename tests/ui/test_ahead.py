@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from llamachat.types import Role
@@ -61,3 +63,14 @@ def test_nothing_is_read_when_that_is_switched_off_or_another_message_is_edited(
     n_before = len(desk.engine.prefilled)
     Ahead(desk.chat).read(Typed("Tell me a "))
     assert len(desk.engine.prefilled) == n_before
+
+
+def test_a_model_that_rested_reads_again_when_it_is_back(chat):
+    desk = chat("an answer")
+    ahead, info = Ahead(desk.chat), desk.engine.info
+    ahead.read(Typed("Tell me a "))
+    desk.engine.info = None
+    ahead.read(Typed("Tell me a "))
+    desk.engine.info = replace(info, load_seconds=0.5)
+    ahead.read(Typed("Tell me a "))
+    assert [request.messages[-1].content for request in desk.engine.prefilled] == ["Tell me a ", "Tell me a "]

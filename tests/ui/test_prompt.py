@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+
 import pytest
 
 from llamachat.errors import UsageError
@@ -276,3 +280,28 @@ def test_a_terminal_that_has_no_quotation_marks_and_a_narrow_one_are_fine():
     with desk(encoding="ascii", columns=20) as chat:
         assert chat.text(f"{'word ' * 20}{ENTER}") == "word " * 20
         assert chat.screen.text.startswith("> word")
+
+
+def test_ctrl_c_right_after_enter_takes_the_message_back(monkeypatch):
+    with desk() as chat:
+        app = chat.prompt._session.app
+        finish = app.cancel_and_wait_for_background_tasks
+
+        async def finish_interrupted() -> None:
+            monkeypatch.undo()
+            os.kill(os.getpid(), signal.SIGINT)  # the terminal is not raw any more: Ctrl-C is a signal
+            await finish()
+            chat.press(f" again{ENTER}")
+
+        monkeypatch.setattr(app, "cancel_and_wait_for_background_tasks", finish_interrupted)
+        assert chat.text(f"one{ENTER}") == "one again"
+
+
+def test_a_signal_at_the_prompt_is_ctrl_c():
+    with desk() as chat:
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+        assert chat.dialog("a draft", ("›\n", f"another{ENTER}")).text == "another"
+        assert chat.prompt.was_cleared
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            chat.read("")

@@ -70,8 +70,11 @@ class Desk:
         self.prompt = Prompt(BareKeyboard(pipe), history, **settings)
         self.editor: Callable[[str], str] = str.upper
 
-    def read(self, keys: str, draft: str = "") -> Typed:
+    def press(self, keys: str) -> None:
         self._pipe.send_text(keys)
+
+    def read(self, keys: str, draft: str = "") -> Typed:
+        self.press(keys)
         return self.prompt.read(draft)
 
     def wipe(self) -> None:

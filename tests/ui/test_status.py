@@ -1,0 +1,57 @@
+"""The line of progress: what it says, and that nothing of it stays."""
+
+from __future__ import annotations
+
+import io
+import time
+
+import pyte
+import pytest
+
+from llamachat.engine.base import Reading, Waiting
+from llamachat.environment import Environment
+from llamachat.ui.status import Status
+
+
+@pytest.fixture
+def shown():
+    """A status on a terminal, and what is on its screen."""
+    stderr, screen = io.StringIO(), pyte.Screen(80, 4)
+    stream = pyte.Stream(screen)
+
+    def make(**options) -> tuple[Status, object]:
+        environment = Environment(
+            io.BytesIO(), io.BytesIO(), stderr, "utf-8",
+            stdin_is_terminal=False, stdout_is_terminal=False, stderr_is_terminal=True, variables={"TERM": "xterm"},
+        )  # fmt: skip
+
+        def lines() -> str:
+            stream.feed(stderr.getvalue())
+            stderr.seek(0)
+            stderr.truncate()
+            return "\n".join(screen.display).strip()
+
+        return Status(environment, **{"quiet": False, "plain": False, **options}), lines
+
+    return make
+
+
+def test_a_wait_for_another_llamachat_is_told_in_seconds_and_leaves_no_trace(shown):
+    status, lines = shown()
+    time.sleep(0.4)
+    for seconds in (0.4, 1.0, 2.02):
+        status.progress(Waiting(seconds))
+    assert lines() == "waiting for another llamachat… 2 s"
+    status.progress(Reading(0, 100))
+    assert lines() == "reading 100 tokens… 0 %"
+    status.clear()
+    assert lines() == ""
+
+
+@pytest.mark.parametrize("option", ["quiet", "plain"])
+def test_where_nothing_may_move_or_be_said_nothing_is(shown, option):
+    status, lines = shown(**{option: True})
+    time.sleep(0.4)
+    status.progress(Waiting(5))
+    status.clear()
+    assert lines() == ""
