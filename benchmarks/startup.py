@@ -23,10 +23,13 @@ def measure(model: Path, rounds: int) -> list[Row]:
     prompt = subprocess.check_output(
         [LLAMACHAT, "-m", str(model), "--dry-run", WORDS], stdin=subprocess.DEVNULL, text=True
     )
+    n_options = subprocess.check_output([LLAMACHAT, "--help"], stdin=subprocess.DEVNULL, text=True).count("│ -")
+    bare_help = ["-c", _TYPER.format(options=", ".join(map(_OPTION.format, range(n_options)))), "--help"]
     bare = ["-c", _BARE, str(model), prompt.removesuffix("\n")]
     return [
         _row("llamachat --version", "import typer", rounds, 2.0, lambda: _wall([LLAMACHAT, "--version"]), typer),
         _row("llamachat --help", "import typer", rounds, 3.0, lambda: _wall([LLAMACHAT, "--help"]), typer),
+        _row("llamachat --help", _TYPER_HELP, rounds, 1.2, lambda: _wall([LLAMACHAT, "--help"]), bare_help),
         _row("prompt on the screen", "import prompt_toolkit, rich.console", rounds, 2.0, until_prompt, line_editor),
         _row(
             "one-shot of 10 words, to the first byte",
@@ -88,6 +91,16 @@ def until_prompt(*arguments: str, home: Path | None = None) -> float:
     return elapsed
 
 
+_TYPER_HELP = "a Typer program with as many options, its --help"
+_OPTION = "option_{}: str = typer.Option('', help='What this one is for, in a few words.')"
+_TYPER = """
+import typer
+app = typer.Typer()
+@app.command()
+def main({options}):
+    pass
+app()
+"""
 _BARE = f"""
 import os, sys
 os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
