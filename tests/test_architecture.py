@@ -22,13 +22,14 @@ MAY_IMPORT = {
     "llama.blocks": {"llama", "cache"},
     "llama.snapshot": {"llama", "cache"},
     "cache": {"paths"},
-    "engine": {"engine"},
+    "engine": {"engine", "locks"},
     "engine.worker": {"engine", "llama", "formats"},
     "engine.answering": {"engine", "llama"},
+    "engine.measuring": {"engine", "llama"},
     "engine.ready": {"engine", "llama", "formats"},
     "models": {"models", "paths"},
     "chat": {"chat", "engine", "choices"},
-    "store": {"store", "chat", "paths"},
+    "store": {"store", "chat", "paths", "locks"},
     "ui": {"ui", "chat", "store", "engine", "environment", "presets", "choices", "settings"},
     "doctor": {"doctor", "build", "store", "engine", "models", "environment", "paths", "cache"}
     | {"config", "presets", "choices", "settings"},
@@ -41,6 +42,7 @@ MAY_IMPORT = {
     "presets": {"preset", "choices", "settings", "paths"},
     "choices": {"settings"},
     "settings": set(),
+    "locks": set(),
     "environment": {"paths"},
     "paths": set(),
     "types": set(),
@@ -50,7 +52,7 @@ MAY_IMPORT = {
 }
 
 # The part of `engine` that is the child's, and drives llama.cpp.
-DRIVERS = {"engine.worker", "engine.answering", "engine.ready"}
+DRIVERS = {"engine.worker", "engine.answering", "engine.measuring", "engine.ready"}
 
 # Each third-party library, and the one place that may import it.
 HOMES = {
