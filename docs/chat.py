@@ -28,7 +28,7 @@ what you typed is looked at: a pasted text cannot attach anything. `\\@name` sta
 **Typed ahead**: keys pressed while an answer streams are not echoed; they appear in the next prompt, and Enter among
 them sends. The prompt is there while the model loads.
 
-**What you write is read while you write it**: at each pause the model takes in what is certain, so that after a long
+**What you write is read while you write it**: the model takes in what is certain, so that after a long
 paste Enter has little left to wait for. `prefill.typing = false` in the configuration spares a battery.
 
 **History** is shared by all chats on this machine: Up, Ctrl-R, and at the end of the line a suggestion in grey that

@@ -154,7 +154,7 @@ def _prompt(chat: Chat, keyboard: Keyboard, history: History, environment: Envir
         colour=environment.wants_colour and not plain,
         background=lambda: background_for(chat.choices, keyboard.background),
         rewraps=rewraps(environment.variables),
-        on_pause=Ahead(chat).read,
+        on_draft=Ahead(chat).read,
         on_change=chat.wake,
     )
     keyboard.on_background = prompt.redraw

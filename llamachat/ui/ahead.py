@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from llamachat.chat import turn
-from llamachat.chat.budget import View
 from llamachat.engine.base import Request
 from llamachat.errors import LlamachatError
 from llamachat.types import Message, ModelInfo, Role
 from llamachat.ui.chat import Chat
 from llamachat.ui.pastes import Typed
+
+if TYPE_CHECKING:
+    from llamachat.chat.budget import View
 
 _LAST_WORD = re.compile(r"\S{1,24}\Z")  # it may go on
 _REFERENCE = re.compile(r"(?<!\w)@\S")  # to a file, whose text will come before the message
@@ -27,10 +29,12 @@ class Ahead:
         self._history: tuple[object, View] | None = None  # what the model sees, and of which moment
 
     def read(self, draft: Typed) -> None:
-        """At a pause in typing: let the engine begin. It ends by itself when the next request comes."""
+        """Let the engine begin. It ends by itself when the next request comes."""
         chat, info = self._chat, self._chat.engine.info
         if info is None or chat.edited or not chat.choices.switch("prefill.typing"):
             return
+        from llamachat.chat import turn  # noqa: PLC0415  20 ms that the first prompt does not wait for
+
         text = certain(draft)
         if text is None:
             return
@@ -46,6 +50,8 @@ class Ahead:
 
     def _view(self) -> View:
         """What the model sees of the conversation before the message; measured once for each place in it."""
+        from llamachat.chat import turn  # noqa: PLC0415
+
         chat = self._chat
         said = chat.conversation
         moment = (chat.engine, said, said.leaf, said.system, said.summary, chat.settings)

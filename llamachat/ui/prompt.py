@@ -54,7 +54,7 @@ _STYLES = {
 }
 _NO_STYLE = Style.from_dict({"auto-suggestion": "italic", "toolbar.tight": "bold", "toolbar.full": "bold reverse"})
 
-_PAUSE_SECONDS = 0.2  # without a key, after which the draft is worth a look
+_DRAFT_SECONDS = 0.2  # after a change of the draft that is worth a look
 _ESCAPE_SECONDS = 0.1  # in vi, after which a lone Escape is one
 _MOST_LOOKED_AT = 10_000  # characters of a draft that are looked through for an open block at each key
 _MODES = {InputMode.NAVIGATION: "normal", InputMode.REPLACE: "replace", InputMode.REPLACE_SINGLE: "replace"}
@@ -67,8 +67,8 @@ class Prompt:
     `label` and `toolbar` are drawn anew with each key, in colours for the `background` of the moment. `edit` lets the
     user's editor change a text, and raises LlamachatError. `say` prints a line of ours; it is not called while the
     prompt is drawn. `plain` repaints no more than typing does: no toolbar, no menu, no suggestions. `rewraps`: the
-    terminal wraps lines anew when it becomes narrower. `on_pause` is told the draft, up to the cursor, when nothing was
-    typed for a moment, `on_change` is called whenever the draft changes.
+    terminal wraps lines anew when it becomes narrower. `on_draft` is told the draft, up to the cursor, a moment
+    after it changed, `on_change` is called whenever it changes.
     """
 
     is_dumb: bool
@@ -88,7 +88,7 @@ class Prompt:
         colour: bool = True,
         background: Callable[[], Background] = lambda: Background.DARK,
         rewraps: bool = False,
-        on_pause: Callable[[Typed], None] | None = None,
+        on_draft: Callable[[Typed], None] | None = None,
         on_change: Callable[[], None] = lambda: None,
         output: Output | None = None,
     ) -> None:
@@ -102,8 +102,8 @@ class Prompt:
         self._last, self._sent = "", Typed("")  # the last draft, and what was sent of it
         self.was_cleared = False  # since the last `read` began
         self._wants_editor = self._was_taken_back = False
-        self._on_pause = on_pause
-        self._pause: asyncio.TimerHandle | None = None
+        self._on_draft = on_draft
+        self._telling: asyncio.TimerHandle | None = None
         self._place = 0  # in the history, of what is edited: 0 is the draft
         self.is_dumb = output is None and is_dumb_terminal()
         self._output = None if self.is_dumb else output or keyboard.output or create_output(always_prefer_tty=True)
@@ -125,7 +125,7 @@ class Prompt:
         if vi:
             self._session.app.ttimeoutlen = _ESCAPE_SECONDS
         self._session.default_buffer.on_text_changed += self._fold_recalled
-        self._session.default_buffer.on_text_changed += lambda _buffer: self._wait_for_pause()
+        self._session.default_buffer.on_text_changed += lambda _buffer: self._tell_soon()
         self._session.default_buffer.on_text_changed += lambda _buffer: on_change()
 
     def read(self, draft: str = "", *, came_back: bool = False) -> Typed:
@@ -143,7 +143,7 @@ class Prompt:
             self._place = self._history.n_offered = 0
             with on_interrupt(self._take_signal):
                 text = self._session.prompt(default=start, pre_run=self._begin, handle_sigint=False)
-            self._end_pause()
+            self._stop_telling()
             if self._was_taken_back:
                 start = text
                 continue
@@ -173,7 +173,7 @@ class Prompt:
         app.invalidate()
         if app.loop and app.is_running:
             with suppress(RuntimeError):  # the prompt has just ended
-                app.loop.call_soon_threadsafe(self._wait_for_pause)
+                app.loop.call_soon_threadsafe(self._tell_soon)
 
     @property
     def hint(self) -> str:
@@ -244,7 +244,8 @@ class Prompt:
 
     def _begin(self) -> None:
         self._was_taken_back = False
-        self._wait_for_pause()
+        self._stop_telling()
+        self._tell_soon()
 
     def _take_signal(self) -> None:
         """Ctrl-C as a signal, which the terminal makes of it right after Enter: the message is taken back then."""
@@ -264,19 +265,20 @@ class Prompt:
         else:
             app.exit(exception=KeyboardInterrupt(), style="class:aborting")
 
-    def _wait_for_pause(self) -> None:
-        self._end_pause()
-        if self._on_pause and self._session.app.loop:
-            self._pause = self._session.app.loop.call_later(_PAUSE_SECONDS, self._pause_came)
+    def _tell_soon(self) -> None:
+        if self._on_draft and self._telling is None and self._session.app.loop:
+            self._telling = self._session.app.loop.call_later(_DRAFT_SECONDS, self._tell)
 
-    def _end_pause(self) -> None:
-        if self._pause:
-            self._pause.cancel()
+    def _stop_telling(self) -> None:
+        if self._telling:
+            self._telling.cancel()
+            self._telling = None
 
-    def _pause_came(self) -> None:
+    def _tell(self) -> None:
+        self._telling = None
         document = self._session.default_buffer.document
-        if self._on_pause:
-            self._on_pause(self._pastes.expand(drafts.message_of(document.text_before_cursor)))
+        if self._on_draft:
+            self._on_draft(self._pastes.expand(drafts.message_of(document.text_before_cursor)))
 
     def _edited(self, text: str) -> str:
         """The draft after the editor; as it was if that failed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 
 import pytest
 
@@ -305,3 +306,15 @@ def test_a_signal_at_the_prompt_is_ctrl_c():
         threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
         with pytest.raises(KeyboardInterrupt):
             chat.read("")
+
+
+def test_a_draft_is_told_while_it_is_typed_also_after_a_prompt_that_was_left():
+    told: list[str] = []
+    with desk(on_draft=lambda draft: told.append(draft.text)) as chat:
+        with pytest.raises(KeyboardInterrupt):
+            chat.text(CTRL_C)
+        typist = threading.Thread(target=lambda: [(chat.press(key), time.sleep(0.05)) for key in "a long draft"])
+        typist.start()
+        assert chat.dialog("", ("a long draft", ENTER)).text == "a long draft"
+        typist.join()
+    assert any("a long draft".startswith(draft) and 0 < len(draft) < len("a long draft") for draft in told)
