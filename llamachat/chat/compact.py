@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
 
 from llamachat.chat import budget
 from llamachat.chat.budget import Leaving, Rules
 from llamachat.chat.conversation import Conversation, Made, Turn
+from llamachat.chat.events import Event, NotSummarised, Summarised, Summarising
 from llamachat.chat.made import made_by
 from llamachat.chat.summary import Summary, harmless
 from llamachat.engine.base import Delta, Engine, Finished, Notice, Request
-from llamachat.engine.base import Event as EngineEvent
 from llamachat.errors import ContextOverflow, Interrupted, LlamachatError, UsageError
 from llamachat.types import FinishReason, Message, Role
 
@@ -30,32 +29,6 @@ _SEAM = 16  # tokens that a prompt may have more than its parts
 _SHORTEST = 40  # characters of a message that are not cut in two
 _THOUGHTS = re.compile(r"\A\s*<think>.*?(?:</think>|\Z)", re.DOTALL)
 _SENTENCE_ENDS = (". ", "! ", "? ", ".\n", "。", "\n")
-
-
-@dataclass(frozen=True, slots=True)
-class Summarising:
-    """A sign of life while a summary is made."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Summarised:
-    """There is a new summary: a line about it, and its text."""
-
-    line: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class NotSummarised:
-    """There is none this time, and a line says why; what does not fit leaves without. `stopped`: by the user."""
-
-    line: str
-    stopped: bool = False
-
-
-Event = EngineEvent | Summarising | Summarised | NotSummarised
 
 
 def make_room(

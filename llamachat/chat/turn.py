@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, fields, replace
 
 from llamachat.chat import budget, compact
 from llamachat.chat.budget import Overflow, Rules, View
-from llamachat.chat.compact import Event
 from llamachat.chat.conversation import Conversation, Made, State, Turn
+from llamachat.chat.events import Event
 from llamachat.chat.made import made_by
 from llamachat.chat.window import PROBE
 from llamachat.choices import Choices

@@ -15,8 +15,8 @@ from llamachat.engine.process import EngineProcess
 from llamachat.engine.tunings import Errand, Tunings, apply
 from llamachat.environment import Environment
 from llamachat.errors import UsageError
+from llamachat.models import account
 from llamachat.models.headers import Headers
-from llamachat.models.hub import Hub
 from llamachat.models.index import Index
 from llamachat.models.library import Library
 from llamachat.paths import turns_file
@@ -56,7 +56,14 @@ def _environment_layer(variables: Mapping[str, str]) -> Layer:
 def make_library(environment: Environment) -> Library:
     """The models of this user."""
     paths = environment.paths
-    return Library(Index(paths.models), Hub.of(environment.variables), paths.joined, Headers(paths.headers))
+    variables = environment.variables
+    return Library(
+        Index(paths.models),
+        account.cache(variables),
+        paths.joined,
+        Headers(paths.headers),
+        mirror=account.mirror(variables),
+    )
 
 
 def make_engine(

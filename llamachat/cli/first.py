@@ -20,7 +20,7 @@ def offer(choices: Choices, environment: Environment) -> None:
     Raises Interrupted for a no, and what a pull raises.
     """
     library = make_library(environment)
-    machine = memory.look(library.hub.cache).measured()
+    machine = memory.look(library.cache).measured()
     chats = [entry for entry in library.catalogue.entries if entry.kind is Kind.CHAT and entry.licence == "llama2"]
     recommended = recommendations(chats, machine, choices)
     say(environment, f"There is no model on this machine yet. It has {describe(machine)}, and this is what could run:")

@@ -123,9 +123,9 @@ def _chat(options: ChatOptions, environment: Environment, child: subprocess.Pope
         from llamachat.cli import tune  # noqa: PLC0415
 
         return tune.run(options, environment, child)
-    from llamachat.cli import oneshot  # noqa: PLC0415  msgspec, 40 ms
+    if options.asks or not environment.stdin_is_terminal:
+        from llamachat.cli import oneshot  # noqa: PLC0415  msgspec, 40 ms
 
-    if oneshot.is_wanted(options, environment):
         return oneshot.run(options, environment, child)
     from llamachat.cli import interactive  # noqa: PLC0415  prompt_toolkit, 120 ms
 

@@ -96,7 +96,7 @@ def show(context: typer.Context, name: _Name, json: Json = False) -> None:
 def recommend(context: typer.Context, json: Json = False) -> None:
     """Which models fit this machine, and how fast they would be."""
     environment, library = _open(context)
-    machine = memory.look(library.hub.cache).measured()
+    machine = memory.look(library.cache).measured()
     entries = [entry for entry in library.catalogue.entries if not entry.is_starter]
     recommended = recommendations(entries, machine, choose({}, {}, environment))
     if json:

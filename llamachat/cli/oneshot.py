@@ -8,8 +8,8 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from llamachat.chat.compact import NotSummarised, Summarised, Summarising
 from llamachat.chat.conversation import Conversation
+from llamachat.chat.events import NotSummarised, Summarised, Summarising
 from llamachat.chat.keeping import Head, Keeping
 from llamachat.chat.transcript import Transcript, title_of
 from llamachat.chat.turn import Settings, answer_despite_crash, view_of
@@ -39,12 +39,6 @@ from llamachat.ui.background import guess
 from llamachat.ui.interrupt import on_interrupt
 from llamachat.ui.sanitise import sanitise
 from llamachat.ui.status import Status, statistics
-
-
-def is_wanted(options: ChatOptions, environment: Environment) -> bool:
-    """Whether there is something to answer at once: words, a file, a conversation or piped input."""
-    given = options.prompt or options.files or options.messages is not None or options.dry_run
-    return bool(given) or not environment.stdin_is_terminal
 
 
 def run(options: ChatOptions, environment: Environment, child: Child | None) -> int:

@@ -24,3 +24,8 @@ class ChatOptions:
     dry_run: bool = False
     tune: bool = False
     debug: bool = False
+
+    @property
+    def asks(self) -> bool:
+        """Whether there is something to answer at once: words, a file or a conversation. Piped input is, too."""
+        return bool(self.prompt or self.files or self.messages is not None or self.dry_run)

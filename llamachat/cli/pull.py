@@ -23,6 +23,7 @@ from llamachat.environment import Environment
 from llamachat.errors import ModelError
 from llamachat.models import gguf, memory
 from llamachat.models.download import Downloader
+from llamachat.models.hub import Hub
 from llamachat.models.index import Record
 from llamachat.models.installed import name_of
 from llamachat.models.library import Library
@@ -57,7 +58,7 @@ def pull(
     library = make_library(environment)
     wanted = library.parse(model, Path())
     if isinstance(wanted, HubFile):
-        puller = _Puller(library, environment, quiet=quiet or json, plain=plain)
+        puller = _Puller(library, Hub.of(environment.variables), environment, quiet=quiet or json, plain=plain)
         pulled = puller.pull(wanted, model, force=force, accept=accept_licence)
         library.index.put(pulled.path, pulled.record)
     else:
@@ -91,15 +92,16 @@ class _Puller:
     """One pull, and what is shown of it."""
 
     library: Library
+    hub: Hub
     environment: Environment
     quiet: bool
     plain: bool
 
     def pull(self, wanted: HubFile, name: str, *, force: bool, accept: bool) -> _Pulled:
         """What is here then. Raises ModelError, DownloadError, StorageError, UsageError, Interrupted."""
-        if self.library.hub.is_offline and (here := self._here(name)):
+        if self.hub.is_offline and (here := self._here(name)):
             return here
-        machine = memory.look(self.library.hub.cache).measured()
+        machine = memory.look(self.library.cache).measured()
         asked = False
         try:
             planned = self._plan(self._narrowed(wanted, name), machine, force=force)
@@ -142,7 +144,7 @@ class _Puller:
         choices = choose({}, {}, self.environment)
         context, kv_type = choices.whole("ctx_size"), choices.text("kv_type") or "f16"
         with progress(self.environment, wanted.repo, quiet=self.quiet, plain=self.plain) as shown:
-            downloader = Downloader(self.library.hub, self.library.joined, shown)
+            downloader = Downloader(self.hub, self.library.joined, shown)
             return plan(wanted, downloader, machine, context, kv_type, force=force)
 
     def _ask(self, error: Undecided, machine: Machine) -> Plan:
@@ -160,11 +162,10 @@ class _Puller:
 
     def _present(self, planned: Plan) -> Path | None:
         """The model, if all of it is here already and its header is right."""
-        hub = self.library.hub
         if planned.is_raw_parts:
             path: Path | None = self.library.joined / planned.repo.replace("/", "--") / _joined_name(planned)
         else:
-            paths = [hub.cached(planned.repo, file, planned.revision) for file in planned.chosen.files]
+            paths = [self.hub.cached(planned.repo, file, planned.revision) for file in planned.chosen.files]
             path = paths[0] if all(paths) else None
         record = self.library.index.records().get(path.absolute()) if path else None
         if path is None or not path.is_file() or record is None or record.verified is None:
@@ -182,7 +183,7 @@ class _Puller:
     def _fetch(self, planned: Plan) -> tuple[Path, Record]:
         first, *others = planned.chosen.files
         with progress(self.environment, Path(first).name, quiet=self.quiet, plain=self.plain) as shown:
-            downloader = Downloader(self.library.hub, self.library.joined, shown)
+            downloader = Downloader(self.hub, self.library.joined, shown)
             parts = [downloader.look_up(planned.repo, first, planned.revision)]
             parts += [downloader.look_up(planned.repo, file, parts[0].commit) for file in others]
             if planned.is_raw_parts:

@@ -39,7 +39,7 @@ def check_memory(subject: Subject) -> Iterator[Finding]:
 
 def check_disk(subject: Subject) -> Iterator[Finding]:
     """Room where models are downloaded to."""
-    free, cache = subject.machine.disk_free, subject.library.hub.cache
+    free, cache = subject.machine.disk_free, subject.library.cache
     text = f"{size_in_words(free)} free for models in {cache}"
     if free < _USUAL_DOWNLOAD:
         yield could_be_better(_DISK, f"{text}: Llama 2 7B takes 4 GB", "Make room, or name another folder in HF_HOME")

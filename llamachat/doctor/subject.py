@@ -67,4 +67,4 @@ class Subject:
     @cached_property
     def machine(self) -> Machine:
         """Memory, disk and GPUs."""
-        return memory.look(self.library.hub.cache)
+        return memory.look(self.library.cache)

@@ -27,6 +27,11 @@ def cache(variables: Mapping[str, str]) -> Path:
     return _expanded(named) if named else home(variables) / "hub"
 
 
+def mirror(variables: Mapping[str, str]) -> str:
+    """The address of another Hub, as it was given; empty for the usual one."""
+    return variables.get("HF_ENDPOINT", "").rstrip("/")
+
+
 def token(variables: Mapping[str, str]) -> str | None:
     """The token of the variable, or of the last login unless that is not to be sent unasked."""
     if value := variables.get("HF_TOKEN", "").strip():

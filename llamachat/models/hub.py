@@ -84,7 +84,7 @@ class Hub:
     def of(cls, variables: Mapping[str, str]) -> Hub:
         """As the variables that every tool of the Hub's reads say: HF_ENDPOINT, HF_TOKEN, HF_HOME and the like."""
         return cls(
-            mirror=variables.get("HF_ENDPOINT", "").rstrip("/"),
+            mirror=account.mirror(variables),
             token=account.token(variables),
             cache=account.cache(variables),
             is_offline=account.is_set(variables, "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"),

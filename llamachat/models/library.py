@@ -18,7 +18,6 @@ from llamachat.errors import ModelError, StorageError, did_you_mean
 from llamachat.models import names
 from llamachat.models.catalogue import Catalogue, Entry, Kind, load
 from llamachat.models.headers import Headers
-from llamachat.models.hub import Hub
 from llamachat.models.index import Index, Record
 from llamachat.models.installed import Installed, cached, joined, name_of, record_of_cached, take_away, whole_name
 from llamachat.models.names import HubFile, LocalFile, Starter
@@ -53,21 +52,27 @@ class ModelFile:
 
 
 class Library:
-    """The models of one user. `joined` holds files that were put together from halves."""
+    """The models of one user.
+
+    `cache` is the files' that the Hub's tools share, `joined` holds those that were put together from halves; `mirror`
+    is another Hub's address, or empty.
+    """
 
     def __init__(
         self,
         index: Index,
-        hub: Hub,
+        cache: Path,
         joined: Path,
         headers: Headers | None = None,
         catalogue: Catalogue | None = None,
+        mirror: str = "",
     ) -> None:
         self._headers = headers or Headers(None)
         self.index = index
-        self.hub = hub
+        self.cache = cache
         self.joined = joined
         self._catalogue = catalogue
+        self._mirror = mirror
 
     @property
     def catalogue(self) -> Catalogue:
@@ -76,7 +81,7 @@ class Library:
 
     def parse(self, name: str, home: Path) -> names.Named:
         """What a name means, here or not. Raises ModelError with the nearest."""
-        return names.parse(name, self.catalogue, home, self.hub.mirror)
+        return names.parse(name, self.catalogue, home, self._mirror)
 
     def find(self, name: str | None, home: Path) -> ModelFile:
         """The model that a name means; without one, the usual one. An existing path wins.
@@ -96,7 +101,7 @@ class Library:
     def installed(self) -> list[Installed]:
         """Every model there is, those that have gone last."""
         records = self.index.records()
-        for path in cached(self.hub.cache):
+        for path in cached(self.cache):
             records.setdefault(path, record_of_cached(path))
         for path, record in joined(self.joined):
             records.setdefault(path, record)
@@ -221,7 +226,7 @@ class Library:
         """What can be told of a model that the index does not know."""
         if path == starter_file():
             return _starter_record(path)
-        return record_of_cached(path) if path.is_relative_to(self.hub.cache.absolute()) else None
+        return record_of_cached(path) if path.is_relative_to(self.cache.absolute()) else None
 
 
 def is_ours(model: Installed) -> bool:

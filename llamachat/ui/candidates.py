@@ -10,8 +10,8 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 
 from llamachat.chat import turn
-from llamachat.chat.compact import Event
 from llamachat.chat.conversation import State
+from llamachat.chat.events import Event
 from llamachat.engine.base import Delta, Finished
 from llamachat.errors import Interrupted, LlamachatError
 from llamachat.ui.chat import BROKEN_OFF, Chat

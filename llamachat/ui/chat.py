@@ -13,13 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llamachat import presets
-from llamachat.chat import turn
-from llamachat.chat.compact import Event
 from llamachat.chat.conversation import Conversation, State, Turn
+from llamachat.chat.events import Event
 from llamachat.chat.keeping import Head, Keeping
 from llamachat.chat.made import context_of, opens_thought
 from llamachat.chat.transcript import Session, Transcript, title_of
-from llamachat.chat.turn import Settings
 from llamachat.choices import Choices
 from llamachat.engine.base import Engine, Finished
 from llamachat.errors import EngineDied, ForbiddenTag, Interrupted, LlamachatError, StorageError, UsageError
@@ -34,6 +32,7 @@ from llamachat.ui.theme import Look
 from llamachat.ui.thoughts import said_of
 
 if TYPE_CHECKING:
+    from llamachat.chat.turn import Settings
     from llamachat.store.sessions import Store
 
 _OUTPUT_ERRORS = (errno.ENOSPC, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC))
@@ -93,7 +92,9 @@ class Chat:
 
     @property
     def settings(self) -> Settings:
-        return replace(Settings.of(self.choices), pinned=frozenset(self.conversation.pinned))
+        from llamachat.chat import turn  # noqa: PLC0415  20 ms that the first prompt does not wait for
+
+        return replace(turn.Settings.of(self.choices), pinned=frozenset(self.conversation.pinned))
 
     def say(self, line: str, look: Look | None = None) -> None:
         self.screen.line(line, look)
@@ -244,7 +245,8 @@ class Chat:
         that were not typed.
         """
         before, self._draft = self.conversation.leaf, text
-        from llamachat.ui.attaching import Clerk, attach  # noqa: PLC0415  9 ms that the first prompt does not wait for
+        from llamachat.chat import turn  # noqa: PLC0415  20 ms that the first prompt does not wait for
+        from llamachat.ui.attaching import Clerk, attach  # noqa: PLC0415  9 ms
 
         message, documents = attach(text, pasted, Clerk(self.engine, self.say, self.ask_key, self.wait_for_model))
         self._begin_session(text)
@@ -273,6 +275,8 @@ class Chat:
 
     def retry(self) -> None:
         """Answer the last question again, beside the answer it has."""
+        from llamachat.chat import turn  # noqa: PLC0415
+
         before = self.conversation.leaf
         self.conversation.move(self.conversation.questions[-1].number)
         try:
@@ -283,6 +287,8 @@ class Chat:
 
     def go_on(self) -> None:
         """Let the last answer go on where it broke off."""
+        from llamachat.chat import turn  # noqa: PLC0415
+
         said = last_answer(self)
         self._stream(turn.continue_answer(self.conversation, self.engine, self.settings), said)
 
@@ -313,6 +319,8 @@ class Chat:
 
     def get_ready(self, answers: Iterable[int]) -> None:
         """What is done when there are new answers, turns with these numbers, and the conversation stands at one."""
+        from llamachat.chat import turn  # noqa: PLC0415
+
         if info := self.engine.info:
             self.outside.on_answer(Path(info.path))
         self._unidentified += answers

@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
-from llamachat.chat.compact import Event, NotSummarised, Summarised, Summarising
+from llamachat.chat.events import Event, NotSummarised, Summarised, Summarising
 from llamachat.engine.base import Delta, Loading, Notice, Reading, Waiting
 from llamachat.environment import Environment
 from llamachat.ui.answer import AnswerWriter, Rendering

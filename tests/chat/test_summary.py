@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llamachat.chat.budget import Overflow
-from llamachat.chat.compact import NotSummarised, Summarised, Summarising
 from llamachat.chat.conversation import Conversation
+from llamachat.chat.events import NotSummarised, Summarised, Summarising
 from llamachat.chat.summary import harmless, told
 from llamachat.chat.turn import Settings, answer, ask, continue_answer, prepare, sum_up, view_of
 from llamachat.engine.base import Finished, Notice

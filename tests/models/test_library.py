@@ -9,7 +9,6 @@ import pytest
 
 from llamachat.errors import ModelError
 from llamachat.models.catalogue import load
-from llamachat.models.hub import Hub
 from llamachat.models.index import Index, Record
 from llamachat.models.installed import is_model, later_parts, name_of, whole_name
 from llamachat.models.library import Library
@@ -20,7 +19,7 @@ DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 def library(tmp_path) -> Library:
-    return Library(Index(tmp_path / "state" / "models.json"), Hub("", None, tmp_path / "hub"), tmp_path / "joined")
+    return Library(Index(tmp_path / "state" / "models.json"), tmp_path / "hub", tmp_path / "joined")
 
 
 @pytest.fixture
@@ -28,7 +27,7 @@ def put(library, tiny_model):
     """A model in the Hub's cache: `put("owner/repo", "file.gguf", day=3)`, recorded as pulled on a day, or not."""
 
     def call(repo: str, file: str, day: int | None = None, commit: str = "c" * 40) -> Path:
-        path = library.hub.folder(repo) / "snapshots" / commit / file
+        path = library.cache / f"models--{repo.replace('/', '--')}" / "snapshots" / commit / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(tiny_model.read_bytes())
         if day is not None:
