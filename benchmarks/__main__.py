@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import platform
 import sys
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", choices=("engine", "abort", "startup", "memory", "download", "terminal", "store"))
     arguments = parser.parse_args()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # compiling each time is 100 ms that nobody has
     model = arguments.model or _starter()
     parts = {
         "engine": lambda: engine.measure(model, arguments.rounds),

@@ -15,8 +15,8 @@ from statistics import median
 
 from benchmarks.overflow import _WORDS, SYSTEM
 from llamachat.chat.budget import Overflow
-from llamachat.chat.compact import Summarised
 from llamachat.chat.conversation import Conversation
+from llamachat.chat.events import Summarised
 from llamachat.chat.turn import Settings, ask
 from llamachat.engine.base import Delta, Finished
 from llamachat.engine.ladder import Ladder

@@ -54,7 +54,7 @@ def _key_latency(model: Path) -> Row:
         terminal.wait_for_prompt()
         terminal.wait_for("0/")  # loaded
         busy = subprocess.Popen(
-            [*_LLAMACHAT, "-m", str(model), "-n", "4000", "Count from one to ten thousand."],
+            [*_LLAMACHAT, "-m", str(model), "-t", "0", "-n", "4000", "Count from one to ten thousand."],
             env={**os.environ, "LLAMACHAT_HOME": home, "LLAMACHAT_THREADS": str(os.cpu_count())},
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
