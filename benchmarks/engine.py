@@ -10,9 +10,11 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.report import Row
+from benchmarks.tuning import tune
 from llamachat.engine.base import Finished, Request
 from llamachat.engine.ladder import Ladder
 from llamachat.engine.process import EngineProcess
+from llamachat.engine.tunings import Tunings, apply
 from llamachat.types import LoadOptions, Message, Role
 
 _SENTENCE = "The tide came in over the grey stones while the children counted boats from the harbour wall. "
@@ -21,11 +23,14 @@ N_PROMPT, N_DECODE, N_FOLLOW_UP = 1000, 256, 50
 
 
 def measure(model: Path, rounds: int) -> list[Row]:
-    """Rows of ratios for one model, each the median over interleaved rounds."""
+    """Rows of ratios for one model, each the median over interleaved rounds. It is tuned first, as in a user's chat."""
     ours, theirs = [], {True: [], False: []}
     with tempfile.TemporaryDirectory() as folder:
+        tunings = Tunings(Path(folder) / "tunings.json")
+        tune(model, folder, tunings)
+        options = apply(LoadOptions(path=str(model)), tunings.known(str(model)))
         for _ in range(rounds):
-            result, job = _ours(model, Path(folder))
+            result, job = _ours(options, Path(folder))
             ours.append(result)
             for flash_attention, results in theirs.items():
                 results.append(_bare({**job, "flash_attention": flash_attention}))
@@ -53,9 +58,9 @@ def measure(model: Path, rounds: int) -> list[Row]:
     ]
 
 
-def _ours(model: Path, folder: Path) -> tuple[dict, dict]:
+def _ours(options: LoadOptions, folder: Path) -> tuple[dict, dict]:
     """One conversation of two turns through the engine; and the job that makes the bare loop do the same."""
-    engine = EngineProcess(LoadOptions(path=str(model)), log=folder / "log", ladder=Ladder(folder / "ladder"))
+    engine = EngineProcess(options, log=folder / "log", ladder=Ladder(folder / "ladder"))
     try:
         for _ in engine.wait_until_loaded():
             pass
@@ -76,7 +81,7 @@ def _ours(model: Path, folder: Path) -> tuple[dict, dict]:
         "follow_up": waited.timings.first_token,
     }
     job = {
-        "model": str(model),
+        "model": options.path,
         "n_ctx": info.n_ctx,
         "n_threads": info.n_threads,
         "prompt": list(prompt),

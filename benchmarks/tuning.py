@@ -35,7 +35,7 @@ def measure(model: Path, rounds: int) -> Iterator[Row]:
     """Reading and writing as tuned, against the default; then what a request waits for that comes while measuring."""
     with tempfile.TemporaryDirectory() as folder:
         tunings = Tunings(Path(folder) / "tunings.json")
-        found = _tune(model, folder, tunings)
+        found = tune(model, folder, tunings)
         if found.tuned is None:
             raise SystemExit("this machine is too busy to be measured.")
         print(f"{model.stem}: {in_words(found.tuned)}", file=sys.stderr, flush=True)
@@ -52,7 +52,7 @@ def measure(model: Path, rounds: int) -> Iterator[Row]:
 def one_shots(large: Path, rounds: int) -> Iterator[Row]:
     """Ten words from a fresh engine: its weights laid out anew, or as they lie in the file."""
     with tempfile.TemporaryDirectory() as folder:
-        tuned = _tune(large, folder, Tunings(Path(folder) / "tunings.json")).tuned
+        tuned = tune(large, folder, Tunings(Path(folder) / "tunings.json")).tuned
         options = LoadOptions(str(large), n_ctx=4096)
         seconds: dict[bool, list[float]] = {True: [], False: []}
         for number in range(rounds):
@@ -74,7 +74,8 @@ def _engine(options: LoadOptions, folder: str, tunings: Tunings | None = None) -
     return EngineProcess(options, log=Path(folder) / "log", ladder=Ladder(Path(folder) / "ladder"), tunings=tunings)
 
 
-def _tune(model: Path, folder: str, tunings: Tunings) -> TuneDone:
+def tune(model: Path, folder: str, tunings: Tunings) -> TuneDone:
+    """Measure what suits a model, and remember it."""
     found = None
     with closing(_engine(LoadOptions(str(model), n_ctx=4096), folder, tunings)) as engine:
         for event in engine.tune():
