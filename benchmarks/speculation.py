@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
-from benchmarks.__main__ import _starter
 from benchmarks.report import HEADER, Row
+from benchmarks.starter import starter
 from llamachat.engine.base import Finished, Request
 from llamachat.engine.ladder import Ladder
 from llamachat.engine.process import EngineProcess
@@ -99,7 +99,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=None, help="one for each fast core")
     arguments = parser.parse_args()
     options = LoadOptions(
-        path=str(arguments.model or _starter()),
+        path=str(arguments.model or starter()),
         n_ctx=2048,
         n_threads=arguments.threads,
         draft=str(arguments.draft) if arguments.draft else None,

