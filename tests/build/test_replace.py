@@ -116,7 +116,7 @@ def test_where_nothing_can_be_installed_that_is_said_before_anything_is_built(mo
     assert replace.obstacle() == f"{sys.prefix} has no pip: install it there, or install llamachat with pipx."
 
 
-@pytest.mark.skipif(os.name == "nt", reason="signals")
+@pytest.mark.skipif(os.name == "nt", reason="the stub of a crashing build dies of SIGILL, which Windows lacks")
 @pytest.mark.parametrize(
     ("here", "new", "left", "status"),
     [

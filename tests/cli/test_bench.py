@@ -80,7 +80,7 @@ def test_a_folder_that_takes_no_file_is_said_before_anything_is_measured(run, pa
     closed.mkdir(mode=0o500)
     folders = [folder for folder in (closed, Path("/proc")) if folder.is_dir() and not _takes_files(folder)]
     if not folders:
-        pytest.skip("every folder here takes files")
+        pytest.skip("the test needs a folder that takes no file: root may write into all, and there is no /proc here")
     for folder in folders:
         result = run("bench", "-m", str(parrot), "--svg", str(folder / "chart.svg"))
         assert (result.code, result.out, result.err.count("\n")) == (9, "", 1)
@@ -95,7 +95,7 @@ def _takes_files(folder: Path) -> bool:
     return True
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.skipif(sys.platform == "win32", reason="the test opens a POSIX pseudo-terminal, which Windows lacks")
 def test_ctrl_c_shows_what_was_measured_and_leaves_a_clean_terminal(tmp_path, parrot):
     terminal = Terminal(tmp_path, "bench", "-m", str(parrot), "--threads", "1", "--depth", "0", "--depth", "3300")
     terminal.wait_for("depth 3,300", seconds=60)
@@ -109,7 +109,7 @@ def test_ctrl_c_shows_what_was_measured_and_leaves_a_clean_terminal(tmp_path, pa
     assert terminal.raw.decode().rstrip().endswith((".", "\x1b[0m"))
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+@pytest.mark.skipif(sys.platform == "win32", reason="the test opens a POSIX pseudo-terminal, which Windows lacks")
 def test_ctrl_c_before_anything_was_measured_says_nothing(tmp_path, parrot):
     terminal = Terminal(tmp_path, "bench", "-m", str(parrot), "--threads", "1", "--depth", "3300")
     terminal.wait_for("depth 3,300", seconds=60)

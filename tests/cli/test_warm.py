@@ -10,7 +10,7 @@ import pytest
 from llamachat.choices import Choices, Layer, Origin
 from llamachat.cli.assemble import why_not_warm
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix sockets")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Python has no Unix sockets on Windows")
 
 DOCUMENT = " ".join(f"Item {number}: {number * number % 97} stones." for number in range(45)).encode()  # 450 tokens
 

@@ -9,7 +9,9 @@ import pytest
 
 from tests.e2e.terminal import Terminal
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a POSIX terminal")
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32", reason="the test opens a POSIX pseudo-terminal, which Windows lacks"
+)
 
 
 def engines_of(terminal: Terminal) -> list[psutil.Process]:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.e2e.test_process_life import LLAMACHAT, LONG, is_gone, start, until_text
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix sockets")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Python has no Unix sockets on Windows")
 
 
 @pytest.fixture

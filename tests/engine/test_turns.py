@@ -30,7 +30,7 @@ with Turns(Path(sys.argv[1]), False).taken(print):
     time.sleep(60)
 """
 
-posix_only = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals and modes")
+posix_only = pytest.mark.skipif(sys.platform == "win32", reason="Windows lacks SIGSTOP and file modes")
 
 
 class Flag:

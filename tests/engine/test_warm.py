@@ -23,7 +23,7 @@ from llamachat.engine.protocol import Load, Reply
 from llamachat.engine.warm import Warm, find, places, stop
 from llamachat.types import FinishReason, LoadOptions, Message, Role, Sampling
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix sockets")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Python has no Unix sockets on Windows")
 
 TEXT = "one two three four five six seven eight nine ten " * 3
 MESSAGES = (Message(Role.USER, TEXT),)

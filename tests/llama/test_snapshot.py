@@ -359,7 +359,7 @@ def test_a_state_of_other_positions_is_not_taken(new_session, kept, on_disk):
     assert not on_disk[1].exists()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
+@pytest.mark.skipif(sys.platform == "win32", reason="the tests set owners and modes of files, which Windows lacks")
 class TestOthersFiles:
     def test_a_block_that_others_can_write_to_is_removed(self, new_session, kept, on_disk):
         on_disk[1].chmod(0o620)

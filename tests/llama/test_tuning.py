@@ -123,7 +123,7 @@ def test_batches_are_chosen_by_how_fast_is_read(tunable):
     assert (tuned.chunk, tuned.prefill_gain) == (128, 1.25)
 
 
-@pytest.mark.skipif(N_CORES < 2, reason="one core has one number of threads")
+@pytest.mark.skipif(N_CORES < 2, reason="with one core there is no other number of threads to try")
 def test_threads_are_chosen_apart_for_reading_and_writing(tunable):
     tuned, _ = measured(tunable, Clock(decode=lambda _knobs, threads, _repacked: 1.0 if threads == N_CORES else 0.8))
     assert tuned.n_threads < N_CORES
@@ -142,7 +142,7 @@ def test_what_is_quicker_alone_and_not_together_is_not_taken(tunable):
     assert (tuned.chunk, tuned.prefill_gain) == (512, 1.0)
 
 
-@pytest.mark.skipif(not ExtraBuffers().names(), reason="this build lays no weights out anew")
+@pytest.mark.skipif(not ExtraBuffers().names(), reason="this build of llama.cpp has no repacking to compare with")
 @pytest.mark.parametrize(("plain", "repack"), [(0.8, False), (1.0, True), (1.6, True)])
 def test_weights_are_laid_out_as_they_are_decoded_quicker(tunable, plain, repack):
     clock = Clock(decode=lambda _knobs, _threads, repacked: 1.0 if repacked else plain)
