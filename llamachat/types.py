@@ -199,7 +199,7 @@ class ModelInfo:
     `format` is the chat format in use, `vocabulary` the fingerprint of the vocabulary, `n_ctx` the
     context in tokens (`n_ctx_train` what the model was trained on), `sampling` the model's own
     defaults, `build` the llama.cpp build, `devices` what the layers run on, `repacked` says that
-    weights may be laid out anew, `n_batch` how many tokens are evaluated at a time. `opens_thought`: prompts end behind
+    weights were laid out anew, `n_batch` how many tokens are evaluated at a time. `opens_thought`: prompts end behind
     the `<think>` of an answer, which begins inside.
     """
 

@@ -136,7 +136,7 @@ class Ready:
             sha256=model.options.sha256,
             opens_thought=opens_thought(self.format),
             kv_type=model.kv_type,
-            repacked=model.options.use_extra_buffers,
+            repacked=model.is_repacked,
             n_batch=session.chunk,
         )
 

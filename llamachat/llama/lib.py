@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import re
 import sys
 import types
 from collections.abc import Callable
@@ -39,6 +40,7 @@ C = _import_binding()
 GGML_TYPES = {"f16": 1, "q8_0": 8}
 LOG_ERROR, LOG_CONTINUES = 4, 5  # ggml_log_level; the binding's own table is off by one
 DEVICE_GPU, DEVICE_INTEGRATED_GPU = 1, 2  # ggml_backend_dev_type
+_WEIGHTS_BUFFER = re.compile(r"(\S+) model buffer size")
 _ABI = {  # of llama.cpp 0c1e57098, which llama-cpp-python 0.3.36 carries
     "llama_model_params": 80,
     "llama_context_params": 160,
@@ -85,7 +87,8 @@ def build_description() -> str:
 class Log:
     """Routes what llama.cpp and ggml log to `write`, and remembers the last error lines.
 
-    Install it before anything else: enumerating devices logs too. It stays until there is another.
+    `buffers` are the names of those that weights were put into: nothing else tells them. Install it before anything
+    else: enumerating devices logs too. It stays until there is another.
     """
 
     _installed: ClassVar[Log | None] = None  # llama.cpp calls it as long as the process lives
@@ -93,6 +96,7 @@ class Log:
     def __init__(self, write: Callable[[str], None]) -> None:
         Log._installed = self
         self.errors: list[str] = []
+        self.buffers: list[str] = []
         self._write = write
         self._level = 0
         self._callback = C.llama_log_callback(self._receive)
@@ -103,6 +107,8 @@ class Log:
         self._level = level if level != LOG_CONTINUES else self._level
         if self._level == LOG_ERROR and line.strip():
             self.errors = [*self.errors[-7:], line.strip()]
+        if buffer := _WEIGHTS_BUFFER.search(line):
+            self.buffers.append(buffer[1])
         self._write(line)
 
 

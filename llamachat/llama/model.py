@@ -13,7 +13,7 @@ from llamachat.errors import ModelError
 from llamachat.formats.choose import ModelFacts
 from llamachat.llama import machine, pagecache, weights
 from llamachat.llama.knobs import Knobs, knobs_of
-from llamachat.llama.lib import GGML_TYPES, AbortFlag, C, Device, Log, devices
+from llamachat.llama.lib import GGML_TYPES, AbortFlag, C, Device, ExtraBuffers, Log, devices
 from llamachat.llama.rope import Rope
 from llamachat.llama.session import N_SEQUENCES, Aborted, Session
 from llamachat.llama.vocabulary import Vocabulary
@@ -22,6 +22,7 @@ from llamachat.types import MOST_CANDIDATES, LoadOptions, Sampling
 
 _FLASH_AUTO, _FLASH_OFF, _FLASH_ON = -1, 0, 1
 _Q8_BLOCK = 32  # numbers of a block of q8_0
+_TILE = 16  # tokens that llama.cpp's kernels for repacked weights take at once: 16 cost less than 14
 _SMALLEST_CONTEXT = 256  # llama.cpp rounds up to this, and ends the process when asked for much less
 _SAMPLING_KEYS = {  # llama_model_meta_key → our name; what a model recommends for itself
     "general.sampling.temp": "temperature",
@@ -55,6 +56,7 @@ class Model:
         self.n_layers: int = C.llama_model_n_layer(handle)
         self.quantisation = _quantisation(handle)
         self.load_seconds = 0.0  # of laying out the weights, once they were in the page cache
+        self.is_repacked = False  # whether any of them was laid out anew
 
     @classmethod
     def load(cls, options: LoadOptions, log: Log, on_progress: OnProgress) -> Model:
@@ -67,6 +69,7 @@ class Model:
         pagecache.warm(path, machine.available_memory(), on_progress)
         gpus = [device for device in devices() if device.is_gpu] if options.use_gpu else []
         n_gpu_layers = _gpu_layers(options, gpus)
+        log.buffers.clear()
         started = time.perf_counter()
         handle = weights.load(options, n_gpu_layers, on_progress)
         while not handle and n_gpu_layers and options.gpu_layers is None:
@@ -79,6 +82,7 @@ class Model:
             )
         model = cls(handle, options, gpus, n_gpu_layers)
         model.load_seconds = time.perf_counter() - started
+        model.is_repacked = not set(log.buffers).isdisjoint(ExtraBuffers().names())
         return model
 
     def laid_out_plainly(self, abort: AbortFlag) -> Model:
@@ -244,7 +248,10 @@ class Model:
         if not context:
             raise too_much
         can_shift = self.rope.can_move_keys(context, self.kv_type)
-        return Session(context, knobs.chunk, abort, limit=n_ctx, can_shift=can_shift, n_branches=self._n_branches)
+        tile = _TILE if self.is_repacked and self.can_forget else 1
+        return Session(
+            context, knobs.chunk, abort, n_ctx, can_shift=can_shift, n_branches=self._n_branches, tile=tile
+        )  # fmt: skip
 
 
 def _quantisation(handle: Any) -> str:

@@ -58,12 +58,13 @@ class Session:
     `sync`: llama.cpp's logits depend (in the last bits) on how tokens were batched, so the same prompt
     gives the same logits only when it was cut in the same places. `limit` is the context in tokens, which
     llama.cpp rounds up. `can_shift`: the keys in the cache can be moved to other positions. `n_branches`: how many
-    the context was made for.
+    the context was made for. `tile`: tokens that its kernels evaluate as one; what is left over, they take singly.
     """
 
     def __init__(
-        self, context: Any, chunk: int, abort: AbortFlag, limit: int, *, can_shift: bool = False, n_branches: int = 0
-    ) -> None:
+        self, context: Any, chunk: int, abort: AbortFlag, limit: int, *,
+        can_shift: bool = False, n_branches: int = 0, tile: int = 1,
+    ) -> None:  # fmt: skip
         self.context = context
         self.n_ctx: int = min(limit, C.llama_n_ctx(context))
         self.chunk = chunk
@@ -71,6 +72,7 @@ class Session:
         self.abort = abort
         self._memory = C.llama_get_memory(context)
         self.can_shift = can_shift
+        self._tile = tile
         self._branches = Branches(self._memory, _SEQUENCE, _BRANCH, n_branches)
         self._n_on_grid = 0  # leading tokens that were evaluated as whole chunks of the grid
         self._n_pure: int | None = None  # leading tokens before the first that a shift concerns; None: all are
@@ -134,7 +136,8 @@ class Session:
             self._move(plan.blocks, tokens, plan.n_prefix)
             n_reused = plan.n_reused
         else:
-            self._truncate(plan.n_prefix)
+            n_again = 0 if exact else self._worth_again(plan.n_prefix, len(tokens))
+            self._truncate(plan.n_prefix - n_again)
             n_reused = len(self.tokens)
         self._evaluate(tokens, len(tokens) - n_reused, on_progress)
         return n_reused
@@ -199,6 +202,11 @@ class Session:
         """How many leading tokens need not be evaluated where the cache holds `known`."""
         n_common = min(common_prefix(known, tokens), len(tokens) - 1)
         return min(n_common, self._n_on_grid) // self.chunk * self.chunk if exact else n_common
+
+    def _worth_again(self, n_known: int, n_tokens: int) -> int:
+        """How many known tokens are better evaluated once more: those that make whole tiles, where few are lacking."""
+        n_lacking = -(n_tokens - n_known) % self._tile
+        return n_lacking if n_lacking < self._tile / 4 and n_lacking <= n_known else 0
 
     def _settle_branches(self, tokens: Sequence[int], *, exact: bool, shift: bool) -> _Plan:
         """End the branches; the one of which most can be reused for these tokens is taken up first."""

@@ -25,6 +25,12 @@ def test_a_model_says_what_it_is(model):
     assert model.metadata("no.such.key") is None
 
 
+def test_the_log_tells_into_which_buffers_the_weights_went(model, log):
+    """In llama.cpp's words as they are today: where they change, nothing counts as repacked any more."""
+    assert log.buffers
+    assert not model.is_repacked  # F16 is taken as it lies in the file
+
+
 def test_the_kv_cache_of_a_token_is_layers_times_heads_times_k_and_v(model):
     assert model.kv_bytes_per_token == 2 * 64 * 2 * 2  # layers, width, K and V, bytes of an f16
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llamachat.errors import ContextOverflow
-from llamachat.llama.lib import C
+from llamachat.llama.lib import AbortFlag, C
 from llamachat.llama.session import Aborted, Session
 
 TEXT = [3 + (7 * i * i + 11 * i) % 500 for i in range(200)]
@@ -45,6 +45,34 @@ def test_a_prompt_that_parts_from_the_cache_keeps_what_they_share(session):
     assert session.sync([*TEXT[:40], 5, 6, 7]) == 40
     assert session.tokens == [*TEXT[:40], 5, 6, 7]
     assert position(session) == 43
+
+
+@pytest.fixture
+def tiled(model, monkeypatch):
+    """A session of a model whose weights were repacked."""
+    monkeypatch.setattr(model, "is_repacked", True)
+    session = model.session(256, AbortFlag())
+    yield session
+    session.close()
+
+
+@pytest.mark.parametrize(
+    ("n_new", "n_again"), [(1, 0), (2, 0), (12, 0), (13, 3), (14, 2), (15, 1), (16, 0), (17, 0), (30, 2)]
+)
+def test_a_few_known_tokens_are_evaluated_again_where_that_fills_a_tile(tiled, n_new, n_again):
+    tiled.sync(TEXT[:50])
+    assert tiled.sync(TEXT[: 50 + n_new]) == 50 - n_again
+    assert tiled.tokens == TEXT[: 50 + n_new]
+    assert position(tiled) == 50 + n_new
+
+
+def test_but_none_where_fewer_are_known_or_the_bits_count(tiled):
+    tiled.sync(TEXT[:1])
+    assert tiled.sync(TEXT[:15]) == 1
+    tiled.forget()
+    tiled.chunk = 16
+    tiled.sync(TEXT[:32])
+    assert tiled.sync(TEXT[:46], exact=True) == 32
 
 
 def test_reuse_gives_the_logits_of_a_fresh_evaluation_within_rounding(new_session):
