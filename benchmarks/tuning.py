@@ -36,8 +36,7 @@ def measure(model: Path, rounds: int) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         tunings = Tunings(Path(folder) / "tunings.json")
         found = tune(model, folder, tunings)
-        if found.tuned is None:
-            raise SystemExit("this machine is too busy to be measured.")
+        assert found.tuned is not None
         print(f"{model.stem}: {in_words(found.tuned)}", file=sys.stderr, flush=True)
         options = LoadOptions(str(model), n_ctx=4096)
         plain, tuned = _in_turns([options, apply(options, tunings.known(str(model)))], folder, rounds)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
-from typing import Any
 
 from llamachat.cli.assemble import Child, choose, make_engine
 from llamachat.cli.options import ChatOptions
@@ -14,11 +14,11 @@ from llamachat.engine.protocol import TuneDone, TuneStep
 from llamachat.engine.tunings import in_words
 from llamachat.environment import Environment
 from llamachat.errors import ExitCode
+from llamachat.types import Tried, Tuned
 from llamachat.ui.interrupt import on_interrupt
 from llamachat.ui.status import Status
 
 _HEAD = ("tried", "", "time, of the default's", "")
-_BUSY = "this machine is too busy to tell, and the defaults stay. Try again when it is quiet."
 
 
 def run(options: ChatOptions, environment: Environment, child: Child | None) -> int:
@@ -41,26 +41,19 @@ def run(options: ChatOptions, environment: Environment, child: Child | None) -> 
                         status.progress(event)
         finally:
             status.clear()
-    assert found is not None
+    assert found is not None and found.tuned is not None
     if options.json:
-        write_json(environment.stdout, _as_json(engine.options.path, found))
+        tried = [asdict(each) for each in found.tried]
+        write_json(environment.stdout, {"path": engine.options.path, "tuned": asdict(found.tuned), "tried": tried})
     else:
-        _show(engine.name, found, environment)
+        _show(engine.name, found.tuned, found.tried, environment)
     if not choices.switch("engine.tune"):
         say(environment, "llamachat: engine.tune is false, so none of it is used.")
     return ExitCode.DONE
 
 
-def _show(name: str, found: TuneDone, environment: Environment) -> None:
-    rows = [(each.what, each.value, f"{each.ratio:.2f}", "chosen" if each.chosen else "") for each in found.tried]
+def _show(name: str, tuned: Tuned, tried: Sequence[Tried], environment: Environment) -> None:
+    rows = [(each.what, each.value, f"{each.ratio:.2f}", "chosen" if each.chosen else "") for each in tried]
     if rows:
         write_table(environment, [_HEAD, *rows])
-    write_text(environment, f"{name}: {in_words(found.tuned) if found.tuned else _BUSY}")
-
-
-def _as_json(path: str, found: TuneDone) -> dict[str, Any]:
-    return {
-        "path": path,
-        "tuned": asdict(found.tuned) if found.tuned else None,
-        "tried": [asdict(each) for each in found.tried],
-    }
+    write_text(environment, f"{name}: {in_words(tuned)}")

@@ -254,7 +254,7 @@ class TuneStep(Frame, frozen=True):
 
 
 class TuneDone(Frame, frozen=True):
-    """What was measured. `tuned` is None where it was stopped, or where the machine was too busy to tell."""
+    """What was measured. `tuned` is None where it was stopped."""
 
     id: Id
     tuned: Tuned | None

@@ -110,11 +110,12 @@ def in_words(tuned: Tuned) -> str:
     """What was chosen, and what it gains."""
     flash = {None: "", True: "flash attention", False: "no flash attention"}[tuned.flash_attention]
     batches = f"batches of {tuned.chunk}" if tuned.chunk else ""
-    weights = "weights repacked" if tuned.repack else "weights not repacked"
-    chosen = ", ".join(filter(None, (_threads(tuned), batches, flash, weights)))
+    weights = f"weights {'' if tuned.repack else 'not '}repacked" if tuned.plain else ""
+    chosen = list(filter(None, (_threads(tuned), batches, flash, weights)))
     if tuned.decode_gain == tuned.prefill_gain == 1:
-        return f"{chosen}, as by default: nothing is quicker"
-    return f"{chosen}: writes {tuned.decode_gain:.2f} and reads {tuned.prefill_gain:.2f} times as fast as by default"
+        return ", ".join((*chosen, "as by default: nothing is quicker"))
+    gains = f"writes {tuned.decode_gain:.2f} and reads {tuned.prefill_gain:.2f} times as fast as by default"
+    return f"{', '.join(chosen)}: {gains}"
 
 
 def _threads(tuned: Tuned) -> str:

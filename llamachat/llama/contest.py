@@ -14,18 +14,22 @@ from llamachat.llama.pace import CLEAR
 
 ROUNDS = 5
 _STEADY = 0.15  # that the default's own times may differ by, one of them forgiven
-_HOPELESS = 1.3  # of the default's time in the first round, after which a candidate is not tried again
+_AHEAD = 1.0  # of the default's time: what does not reach it in the first round is not tried again
 
 T = TypeVar("T")
 
 
 class Contest(Generic[T]):
-    """A default, others, and the seconds that each took. Each round has a turn of all, in changing order."""
+    """A default, others, and the seconds that each took. Each round has a turn of all, in changing order.
 
-    def __init__(self, default: T, others: Sequence[T], rounds: int = ROUNDS) -> None:
+    `needs_quiet`: nothing is clear while somebody else computes, since the others may only suffer less from that.
+    """
+
+    def __init__(self, default: T, others: Sequence[T], rounds: int = ROUNDS, *, needs_quiet: bool = False) -> None:
         self.default = default
         self.others = tuple(others)
         self._rounds = rounds
+        self._needs_quiet = needs_quiet
         self.begin()
 
     def begin(self) -> None:
@@ -58,11 +62,11 @@ class Contest(Generic[T]):
 
     @property
     def is_settled(self) -> bool:
-        """Whether another run would say the same. Where the default's own times differ, somebody else computes.
+        """Whether it says something. Where the default's own times differ, somebody else computes.
 
-        Then what looks quicker may only suffer less from that, as fewer threads do; what was always slower is slower.
+        Then what was always slower is slower.
         """
-        return self._is_steady or all(map(self._is_behind, self.others))
+        return self._is_quiet_enough or all(map(self._is_behind, self.others))
 
     def ratio(self, candidate: T) -> float:
         """Its time against the default's of the same round, in the median; 1 before the first round."""
@@ -70,16 +74,16 @@ class Contest(Generic[T]):
 
     def _is_clear(self, candidate: T) -> bool:
         n_behind = sum(mine >= theirs for mine, theirs in self._pairs(candidate))
-        return self._is_steady and n_behind <= 1 and self.ratio(candidate) <= CLEAR
+        return self._is_quiet_enough and n_behind <= 1 and self.ratio(candidate) <= CLEAR
 
     def _is_behind(self, candidate: T) -> bool:
         """Whether it was slower in every round."""
         return all(mine >= theirs for mine, theirs in self._pairs(candidate))
 
     def _is_out(self, candidate: T) -> bool:
-        """Whether it was far behind in the first round, or in none of several as quick as it would have to be."""
+        """Whether it was behind in the first round, or in none of several as quick as it would have to be."""
         pairs = self._pairs(candidate)
-        least = _HOPELESS if len(pairs) == 1 else CLEAR
+        least = _AHEAD if len(pairs) == 1 else CLEAR
         return bool(pairs) and all(mine > least * theirs for mine, theirs in pairs)
 
     def _pairs(self, candidate: T) -> list[tuple[float, float]]:
@@ -87,8 +91,8 @@ class Contest(Generic[T]):
         return list(zip(self._seconds[candidate], self._seconds[self.default], strict=False))
 
     @property
-    def _is_steady(self) -> bool:
-        """Whether the default's times lie near each other; of three and more the worst is forgiven."""
+    def _is_quiet_enough(self) -> bool:
+        """Whether the default's times lie near each other, if that counts; of three and more the worst is forgiven."""
         times = sorted(self._seconds[self.default])
         counted = times[:-1] if len(times) > 2 else times
-        return not times or counted[-1] - counted[0] <= _STEADY * median(times)
+        return not self._needs_quiet or not times or counted[-1] - counted[0] <= _STEADY * median(times)

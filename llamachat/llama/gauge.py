@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import pairwise
+from statistics import median
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,11 +19,9 @@ from llamachat.llama.session import Session
 _KV_BYTES = 256 << 20  # of the context: made, filled and freed in a tenth of a second
 _DEEPEST = 1024  # tokens before those that are timed: as far into a conversation as most get
 _SHALLOWEST = 128
-_SEED = 64  # tokens that are evaluated to fill the cache: copies of them stand behind
-_N_DECODED = 4  # tokens of one timing
-_N_READ = 512
-_N_READ_SLOWLY = 256  # where the batches are small since the model is large
-_SLOW_CHUNK = 256
+_SEED = 16  # tokens that are evaluated to fill the cache: copies of them stand behind
+_N_DECODED = 5  # tokens of one timing: their median forgives two that were disturbed
+_N_READ = 256
 _CELL = 3  # numbers of a cell in llama.cpp's state: position, how many sequences, which
 
 
@@ -32,7 +33,7 @@ class Gauge:
 
     def __init__(self, model: Model, knobs: Knobs, abort: AbortFlag) -> None:
         """Raises ModelError without memory, Aborted."""
-        self.n_read = min(_N_READ if knobs.chunk > _SLOW_CHUNK else _N_READ_SLOWLY, model.n_ctx_train // 2)
+        self.n_read = min(_N_READ, model.n_ctx_train // 2)
         room = min(_KV_BYTES // max(1, model.kv_bytes_per_token), model.n_ctx_train) - self.n_read - _N_DECODED
         self.depth = max(_SHALLOWEST, min(_DEEPEST, room)) // _SEED * _SEED
         n_tokens = self.depth + self.n_read + _N_DECODED
@@ -56,12 +57,8 @@ class Gauge:
     def decode(self, n_threads: int) -> float:
         """Seconds a token, behind all that the context holds. Raises Aborted."""
         self._use(n_threads)
-
-        def run() -> None:
-            for token in self._tokens[self.depth : self.depth + _N_DECODED]:
-                self._session.append(token)
-
-        return self._time(run) / _N_DECODED
+        tokens = self._tokens[self.depth : self.depth + _N_DECODED]
+        return median(self._timed(partial(self._session.append, token) for token in tokens))
 
     def prefill(self, n_threads: int, chunk: int, n_tokens: int | None = None) -> float:
         """Seconds a token, of a prompt that comes behind all that the context holds. Raises Aborted.
@@ -72,20 +69,24 @@ class Gauge:
         self._use(n_threads)
         self._session.chunk = chunk
         prompt = self._tokens[: self.depth + count]
-        return self._time(lambda: self._session.sync(prompt)) / count
+        [seconds] = self._timed([partial(self._session.sync, prompt)])
+        return seconds / count
 
     def _use(self, n_threads: int) -> None:
         if n_threads != self._n_threads:  # llama.cpp logs each call
             C.llama_set_n_threads(self._session.context, n_threads, n_threads)
             self._n_threads = n_threads
 
-    def _time(self, run: Callable[[], Any]) -> float:
+    def _timed(self, steps: Iterable[Callable[[], Any]]) -> list[float]:
+        """Seconds of each; what they put into the context is taken out again."""
+        times = [time.perf_counter()]
         try:
-            started = time.perf_counter()
-            run()
-            return time.perf_counter() - started
+            for step in steps:
+                step()
+                times.append(time.perf_counter())
         finally:
             self._session.keep(self.depth)
+        return [after - before for before, after in pairwise(times)]
 
 
 def _noise(count: int, n_vocab: int) -> list[int]:

@@ -17,13 +17,13 @@ from llamachat.llama.contest import ROUNDS, Contest
 from llamachat.llama.gauge import Gauge
 from llamachat.llama.identity import can_be_kept
 from llamachat.llama.knobs import LARGE_MODEL, Knobs, default_knobs
-from llamachat.llama.lib import AbortFlag, ExtraBuffers
+from llamachat.llama.lib import AbortFlag
 from llamachat.llama.model import Model
 from llamachat.llama.pace import Pace
 from llamachat.types import Layout, Tried, Tuned
 
-_CHUNKS = (256, 128)  # tokens of a batch that are tried besides the default
-_BRIEFLY = 128  # tokens read where batches are not the question
+_CHUNKS = (128,)  # tokens of a batch that are tried besides the default
+_BRIEFLY = 64  # tokens read where batches are not the question: with fewer the kernels do not show what they can
 _FEW_ROUNDS = 3  # of timings that take seconds, and differ less for it
 _N_TRIES = 2  # of each contest, on a machine that is busy
 _ROOM = 0.8  # of the memory available that a model may take to be there twice
@@ -61,24 +61,19 @@ class Tuning:
         self._knobs = self._default
         self._repack = True
 
-    def run(self, on_step: OnStep) -> Tuned | None:
-        """Measure what was not yet; None where the machine is too busy to tell. `on_step` is told what is measured.
+    def run(self, on_step: OnStep) -> Tuned:
+        """Measure what was not yet. `on_step` is told what is measured.
 
         Raises Aborted, ModelError without memory for the measurements.
         """
         if machine.available_memory() < self._model.size_bytes + _SPARE:
             raise ModelError("there is no memory to measure in beside the model.", "End other programs, and try again.")
         knobs = self._default
-        for choose in (self._flash_attention, self._threads, self._batches):
+        for choose in (self._flash_attention, self._threads, self._threads_prefill, self._batches):
             knobs = choose(knobs, on_step)
-            if not self._is_settled:
-                return None
         self._knobs = self._check(knobs, on_step)
         self._repack = self._weights(self._knobs, on_step)
-        if self._is_settled:
-            return self._result()
-        self._knobs, self._repack = self._default, True
-        return None
+        return self._result()
 
     @property
     def tried(self) -> tuple[Tried, ...]:
@@ -105,27 +100,34 @@ class Tuning:
         ways = [replace(knobs, flash_attention=not knobs.flash_attention)] if can_choose else []
         contest = self._contest("flash attention", knobs, ways)
         with self._gauges(contest) as gauges:
-            self._hold(contest, lambda way: _pace(gauges[way], way, _BRIEFLY).turn, on_step)
+            self._hold(contest, lambda way: self._noted(way, _pace(gauges[way], way, _BRIEFLY)).turn, on_step)
         return contest.winner
 
     def _threads(self, knobs: Knobs, on_step: OnStep) -> Knobs:
         ways = [replace(knobs, n_threads=count) for count in self._other_threads(knobs.n_threads)]
-        contest = self._contest("threads that write", knobs, ways)
+        contest = self._contest("threads that write", knobs, ways, needs_quiet=True)
         with self._gauges(contest) as gauges:
             self._hold(contest, lambda way: gauges[way].decode(way.n_threads), on_step)
         return contest.winner
 
-    def _batches(self, knobs: Knobs, on_step: OnStep) -> Knobs:
-        """Threads of prefill, and how many tokens it takes at a time."""
+    def _threads_prefill(self, knobs: Knobs, on_step: OnStep) -> Knobs:
         ways = [replace(knobs, n_threads_prefill=count) for count in self._other_threads(knobs.n_threads_prefill)]
-        ways += [replace(knobs, chunk=chunk) for chunk in _CHUNKS if chunk < knobs.chunk]
-        contest = self._contest("threads that read, batches", knobs, ways, _FEW_ROUNDS)
+        contest = self._contest("threads that read", knobs, ways, needs_quiet=True)
+        with self._gauges(contest) as gauges:
+            self._hold(contest, lambda way: gauges[way].prefill(way.n_threads_prefill, way.chunk, _BRIEFLY), on_step)
+        return contest.winner
+
+    def _batches(self, knobs: Knobs, on_step: OnStep) -> Knobs:
+        ways = [replace(knobs, chunk=chunk) for chunk in _CHUNKS if chunk < knobs.chunk]
+        contest = self._contest("tokens of a batch", knobs, ways)
         with self._gauges(contest) as gauges:
             self._hold(contest, lambda way: gauges[way].prefill(way.n_threads_prefill, way.chunk), on_step)
         return contest.winner
 
     def _check(self, knobs: Knobs, on_step: OnStep) -> Knobs:
-        """What was found, if as a whole it is better than the default."""
+        """What was found, if as a whole it is better than the default. Of flash attention alone that is known."""
+        if knobs == self._contests["flash attention"].winner:
+            return knobs
         contest = self._contest(_TOGETHER, self._default, [knobs] if knobs != self._default else [])
         with self._gauges(contest) as gauges:
             n_read = _BRIEFLY if knobs.chunk == self._default.chunk else None
@@ -135,8 +137,7 @@ class Tuning:
 
     def _weights(self, knobs: Knobs, on_step: OnStep) -> bool:
         """Whether weights are better laid out anew than left as they lie in the file; a chat is judged by decoding."""
-        options = self._model.options
-        can_choose = options.use_extra_buffers and bool(ExtraBuffers().names()) and self._has_room_for_two
+        can_choose = self._model.is_repacked and self._has_room_for_two
         contest = self._contest("repacking", True, [False] if can_choose else [])
         if contest.turn is not None:
             other = self._model.laid_out_plainly(self._abort)
@@ -183,9 +184,9 @@ class Tuning:
         pace = self._pace(repacked)
         return Layout(self._load_seconds[repacked], 1 / pace.prefill, 1 / pace.decode)
 
-    def _contest(self, name: str, default: T, others: list[T], rounds: int | None = None) -> Contest[T]:
+    def _contest(self, name: str, default: T, others: list[T], *, needs_quiet: bool = False) -> Contest[T]:
         """The one of this name: that of an earlier run, if it began then."""
-        return self._contests.setdefault(name, Contest(default, others, rounds or self._rounds))
+        return self._contests.setdefault(name, Contest(default, others, self._rounds, needs_quiet=needs_quiet))
 
     def _hold(self, contest: Contest[T], time: Callable[[T], float], on_step: OnStep) -> None:
         """All turns that are left; once more where the times say nothing."""
@@ -220,10 +221,6 @@ class Tuning:
 
     def _pace(self, way: Knobs | bool) -> Pace:
         return Pace.median_of(self._paces[way])
-
-    @property
-    def _is_settled(self) -> bool:
-        return all(contest.is_settled for contest in self._contests.values())
 
     def _other_threads(self, count: int) -> list[int]:
         """Other numbers that are worth a try; none where the user has chosen one."""

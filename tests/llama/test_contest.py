@@ -8,10 +8,10 @@ from llamachat.llama.contest import Contest
 from llamachat.llama.pace import Pace
 
 
-def hold(times: dict[str, list[float]], rounds: int = 5) -> Contest[str]:
+def hold(times: dict[str, list[float]], rounds: int = 5, *, needs_quiet: bool = False) -> Contest[str]:
     """A contest in which each takes these seconds, one after the other."""
     default, *others = times
-    contest = Contest(default, others, rounds)
+    contest = Contest(default, others, rounds, needs_quiet=needs_quiet)
     left = {name: list(seconds) for name, seconds in times.items()}
     while (turn := contest.turn) is not None:
         contest.add(left[turn].pop(0))
@@ -40,19 +40,27 @@ def test_one_disturbed_time_on_either_side_changes_nothing():
     assert (contest.winner, contest.is_settled) == ("other", True)
 
 
-def test_on_a_machine_that_shakes_the_default_stays_and_nothing_is_settled():
-    contest = hold({"default": [1.0, 2.0, 1.5, 0.8, 1.2], "other": [0.9, 1.7, 1.6, 0.7, 0.9]})
-    assert (contest.winner, contest.is_settled) == ("default", False)
+def test_on_a_machine_that_shakes_the_default_stays():
+    contest = hold({"default": [1.0, 2.0, 1.5, 0.8, 1.2], "other": [0.9, 1.9, 1.6, 0.9, 1.1]})
+    assert (contest.winner, contest.is_settled) == ("default", True)
 
 
-def test_nor_is_what_is_quicker_by_far_there_since_it_may_only_suffer_less():
-    """One thread beats two that wait for each other, as long as another program has one of the cores."""
+def test_what_is_quicker_by_far_there_wins():
     contest = hold({"default": [1.0, 2.0, 1.5, 1.1, 1.2], "other": [0.4, 0.9, 0.5, 0.6, 0.5]})
+    assert (contest.winner, contest.is_settled) == ("other", True)
+
+
+def test_but_not_what_may_only_suffer_less():
+    """One thread beats two that wait for each other, as long as another program has one of the cores."""
+    times = {"default": [1.0, 2.0, 1.5, 1.1, 1.2], "other": [0.4, 0.9, 0.5, 0.6, 0.5]}
+    contest = hold(times, needs_quiet=True)
     assert (contest.winner, contest.is_settled) == ("default", False)
 
 
-def test_what_was_slower_in_every_round_is_settled_on_a_machine_that_shakes():
-    contest = hold({"default": [1.0, 2.0, 1.5, 0.8, 1.2], "other": [1.2, 2.3, 1.6, 0.9, 1.3]})
+def test_what_was_slower_is_settled_on_a_machine_that_shakes():
+    contest = hold({"default": [1.0, 2.0], "other": [0.99, 2.3]}, needs_quiet=True)
+    assert (contest.winner, contest.is_settled) == ("default", False)
+    contest = hold({"default": [1.0], "other": [1.2]}, needs_quiet=True)
     assert (contest.winner, contest.is_settled) == ("default", True)
 
 
@@ -63,13 +71,13 @@ def test_drift_of_the_whole_machine_is_no_gain():
     assert contest.ratio("other") == pytest.approx(0.99)
 
 
-def test_a_hopeless_one_is_tried_once_and_ends_the_contest():
+def test_what_is_behind_in_the_first_round_is_tried_once_and_ends_the_contest():
     contest = Contest("default", ["threads"])
     assert contest.turn is not None
     turns = []
     while (turn := contest.turn) is not None:
         turns.append(turn)
-        contest.add({"default": 1.0, "threads": 2.0}[turn])
+        contest.add({"default": 1.0, "threads": 1.01}[turn])
     assert sorted(turns) == ["default", "threads"]
     assert (contest.winner, contest.is_settled) == ("default", True)
 
@@ -85,7 +93,7 @@ def test_what_is_no_quicker_in_two_rounds_is_not_tried_further():
 
 
 def test_two_rounds_on_a_machine_that_shakes_settle_nothing():
-    contest = hold({"default": [1.0, 1.4], "other": [0.99, 1.39]})
+    contest = hold({"default": [1.0, 1.4], "other": [0.99, 1.39]}, needs_quiet=True)
     assert (contest.winner, contest.is_settled) == ("default", False)
 
 
