@@ -149,8 +149,8 @@ def fit_gpu_layers(n_layers: int, weight_bytes: int, kv_bytes: int, free_bytes: 
 def flash_attention_pays(root: Path = Path("/")) -> bool:
     """Whether flash attention speeds up decoding on this CPU: of x86, on AMD's with AVX-512 alone.
 
-    Measured (docs/benchmarks.md): on Sapphire Rapids a token at 1,000 takes 2.2 times as long with it; on Zen 4 it takes
-    a tenth less, and a quarter less with Llama 2's shape; on an EPYC that has AVX2 alone 3 to 16 % more.
+    Measured (docs/benchmarks.md): on Sapphire Rapids a token at 1,000 takes 2.2 times as long with it, on an EPYC that
+    has AVX2 alone 3 to 16 % longer; on Zen 4 it takes a tenth less, and a quarter less with Llama 2's shape.
     """
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return True

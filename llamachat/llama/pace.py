@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 
 CLEAR = 0.95  # of the default's time: what changes numbers has to gain this much
-_AS_GOOD = 1.02  # of the default's time: no worse, as far as it can be measured
+AS_GOOD = 1.02  # of the default's time: no worse, as far as it can be measured
 _USUAL_PROMPT, _USUAL_ANSWER = 200, 200  # tokens of a turn
 
 
@@ -32,4 +32,4 @@ class Pace:
         if self.turn <= CLEAR * default.turn:
             return True
         ratios = self.prefill / default.prefill, self.decode / default.decode
-        return min(ratios) <= CLEAR and max(ratios) <= _AS_GOOD
+        return min(ratios) <= CLEAR and max(ratios) <= AS_GOOD

@@ -19,7 +19,7 @@ from llamachat.llama.identity import can_be_kept
 from llamachat.llama.knobs import LARGE_MODEL, Knobs, default_knobs
 from llamachat.llama.lib import AbortFlag
 from llamachat.llama.model import Model
-from llamachat.llama.pace import Pace
+from llamachat.llama.pace import AS_GOOD, Pace
 from llamachat.types import Layout, Tried, Tuned
 
 _CHUNKS = (128,)  # tokens of a batch that are tried besides the default
@@ -28,6 +28,7 @@ _FEW_ROUNDS = 3  # of timings that take seconds, and differ less for it
 _N_TRIES = 2  # of each contest, on a machine that is busy
 _ROOM = 0.8  # of the memory available that a model may take to be there twice
 _SPARE = 1 << 30  # bytes that contexts may take; the weights may be pages of a file that are not to be pushed out
+_LONG = 1.0  # seconds of loading that are to be gained by something
 _TOGETHER = "together"
 _NAMES = {
     "flash_attention": "flash attention",
@@ -136,7 +137,10 @@ class Tuning:
         return knobs if is_better else self._default
 
     def _weights(self, knobs: Knobs, on_step: OnStep) -> bool:
-        """Whether weights are better laid out anew than left as they lie in the file; a chat is judged by decoding."""
+        """Whether weights are better laid out anew than left as they lie in the file.
+
+        A chat is judged by decoding, and where that is the same by when it can begin.
+        """
         can_choose = self._model.is_repacked and self._has_room_for_two
         contest = self._contest("repacking", True, [False] if can_choose else [])
         if contest.turn is not None:
@@ -153,7 +157,12 @@ class Tuning:
                     )
             finally:
                 other.close()
-        return contest.winner or not self._pace(False).is_better_than(self._pace(True))
+        if not contest.others:
+            return True
+        repacked, plain = self._pace(True), self._pace(False)
+        if not contest.winner and plain.is_better_than(repacked):
+            return False
+        return self._load_seconds[True] < self._load_seconds[False] + _LONG or plain.turn > AS_GOOD * repacked.turn
 
     def _result(self) -> Tuned:
         knobs, repack = self._knobs, self._repack

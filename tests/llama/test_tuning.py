@@ -154,6 +154,16 @@ def test_weights_are_laid_out_as_they_are_decoded_quicker(tunable, plain, repack
     assert tuned.decode_gain == pytest.approx(1.0 if repack else 1 / plain)
 
 
+@pytest.mark.parametrize(
+    ("plain", "load", "repack"), [(1.0, 1.5, False), (1.0, 0.5, True), (1.1, 9.0, True), (0.97, 1.5, False)]
+)
+def test_what_is_not_read_or_written_quicker_is_not_worth_a_long_load(tunable, plain, load, repack):
+    tunable.is_repacked = True
+    tunable.load_seconds = load
+    tuned, _ = measured(tunable, Clock(decode=lambda _knobs, _threads, repacked: 1.0 if repacked else plain))
+    assert tuned.repack is repack
+
+
 @pytest.mark.skipif(N_CORES < 2, reason="with one core there is no other number of threads to try")
 def test_on_a_busy_machine_threads_are_asked_twice_and_stay(tunable):
     """Fewer that are quicker may only suffer less."""
