@@ -54,7 +54,9 @@ class DraftModel:
         return self._session.n_ctx
 
     def guess(self, tokens: Sequence[int], count: int) -> list[int]:
-        """The likeliest continuation of a text; both fit. Raises Aborted."""
+        """The likeliest continuation of a text; both fit. None of a text with a token that it lacks. Raises Aborted."""
+        if max(tokens) >= self._model.vocabulary.n_tokens:
+            return []
         session = self._session
         started = time.perf_counter()
         n_new = len(tokens) - session.sync(tokens)

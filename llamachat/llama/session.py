@@ -281,8 +281,10 @@ class Session:
         if status == 0:
             return
         if status == _ABORTED:
-            C.llama_memory_seq_rm(self._memory, _SEQUENCE, len(self.tokens), -1)
-            self._branches.forget_unfinished(len(self.tokens))
+            if C.llama_memory_seq_rm(self._memory, _SEQUENCE, len(self.tokens), -1):
+                self._branches.forget_unfinished(len(self.tokens))
+            else:
+                self._clear()  # a recurrent model's state is somewhere in the batch
             raise Aborted
         self._clear()
         reason = "the KV cache has no room" if status == _NO_ROOM else f"llama_decode returned {status}"

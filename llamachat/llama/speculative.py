@@ -116,8 +116,8 @@ class Drafting:
 
     def _tokens(self, plan: Plan, text: Ngrams, match: Match | None) -> list[int]:
         model = self._speculation.model
-        if plan.count and plan.source is Source.MODEL and model:
-            return model.guess(text.tokens, plan.count)
+        if plan.count and plan.source is Source.MODEL and model and (guesses := model.guess(text.tokens, plan.count)):
+            return guesses
         return text.after(match, plan.count) if match else []
 
     def _without_end(self, guesses: Sequence[int]) -> list[int]:

@@ -191,6 +191,19 @@ def test_an_abort_inside_a_chunk_leaves_the_cache_as_before_it(session):
     assert session.sync(TEXT[:60]) == 20
 
 
+def test_an_abort_that_cannot_be_undone_forgets_all(session, monkeypatch):
+    """A recurrent model's state has gone on, and no further than the last token can it be cut."""
+    session.sync(TEXT[:20])
+    with monkeypatch.context() as patch:
+        patch.setattr(C, "llama_decode", lambda *_: 2)
+        patch.setattr(C, "llama_memory_seq_rm", lambda *_: False)
+        with pytest.raises(Aborted):
+            session.append(5)
+    assert session.tokens == []
+    assert position(session) == 0
+    assert session.sync(TEXT[:20]) == 0
+
+
 def test_an_aborted_answer_can_be_taken_up(session, new_session):
     session.sync(TEXT[:20])
     session.abort.raise_()

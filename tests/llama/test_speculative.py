@@ -420,6 +420,12 @@ def test_a_draft_model_that_thinks_otherwise_changes_nothing(new_session, model,
     assert guesses.drafted.proposed > guesses.drafted.accepted
 
 
+def test_a_text_with_a_token_that_the_draft_model_lacks_goes_on_without(smaller, tiny_model, model):
+    draft = smaller(tiny_model)
+    assert draft.guess([10, model.vocabulary.n_tokens, 11], 3) == []
+    assert len(draft.guess([10, 11], 3)) == 3
+
+
 def test_a_text_too_long_for_the_draft_model_goes_on_without(session, model, tiny_model, smaller):
     session.sync(LIST)
     _, tokens = say(session, model, GREEDY, guessing(model, smaller(tiny_model, n_ctx=40)), limit=60)
