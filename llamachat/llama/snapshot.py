@@ -28,6 +28,7 @@ from llamachat.llama.session import Session, common_prefix
 
 BLOCK = 64  # tokens: 32 MiB of a 7B Llama 2, which is written while nobody waits and given up at once when one does
 _SHORTEST = 8  # part of a block that is worth a file
+_MOST_FAILURES = 3  # of the disk, after which nothing is written any more
 _SPARE = 20  # part of the quota that is cleared at a time: each time all files are looked at
 
 
@@ -64,6 +65,7 @@ class Snapshots:
         self._done: object = None  # what the last complete `save` has dealt with
         self._claimed: tuple[str, set[str]] = ("", set())
         self._n_bytes: int | None = None  # of the whole cache, as far as is known
+        self._n_failures = 0  # of the disk, one after the other
         self._wrote = False  # something, since the rates were written down
         self._now = 0  # when the `save` under way began, in nanoseconds
 
@@ -115,6 +117,9 @@ class Snapshots:
         tokens = self._keepable()
         if (done := (self._owner, tokens, tail)) == self._done or not self.rates.is_noticed(len(tokens)):
             return
+        if self._was_removed():
+            self._owner = ""
+            return
         shortest = self._block // _SHORTEST if tail else self._block
         steps = list(self._steps(tokens, min(self._session.n_on_grid, len(tokens)), shortest))
         try:
@@ -123,14 +128,14 @@ class Snapshots:
             there = {}
         self._now = time.time_ns()
         self._touch(steps, there)
-        n_bytes = 0
+        n_bytes, self._n_bytes = 0, None  # other processes write, too
         for step in steps:
             if known := _known(step.name, there):
                 n_bytes += self._folder.size(known)
                 self._claim(known)
             elif size := self._write(step, n_bytes, there.get(step.name.parent, [])):
                 n_bytes += size
-                self._claim(step.name)
+                self._claim(step.name, is_new=True)
                 yield
             else:
                 break
@@ -215,8 +220,9 @@ class Snapshots:
                 return 0
             size = self._folder.write(step.name, step.start, step.tokens, state)
         except (OSError, StorageError):
-            self._quota = 0
+            self._fail()
             return 0
+        self._n_failures = 0
         self._n_bytes = (self._n_bytes or 0) + size
         self._folder.touch(step.name, self._now - 1000 * step.start)
         self._wrote = True
@@ -242,12 +248,17 @@ class Snapshots:
             if known := _known(step.name, there, any_grid=True):
                 self._folder.touch(known, self._now - 1000 * step.start)
 
-    def _claim(self, name: Name) -> None:
+    def _was_removed(self) -> bool:
+        """Whether blocks were claimed for this owner, and nothing says so any more: the session was removed."""
+        owner, labels = self._claimed
+        return owner == self._owner and bool(labels) and not self._cache.owned(owner)
+
+    def _claim(self, name: Name, *, is_new: bool = False) -> None:
         """Write down whose block this is."""
         if self._claimed[0] != self._owner:
             self._claimed = (self._owner, self._cache.owned(self._owner))
         label = f"{self._folder.path.name}/{name.file}"
-        if label not in self._claimed[1]:
+        if is_new or label not in self._claimed[1]:
             self._claimed[1].add(label)
             self._cache.claim(self._owner, [label])
 
@@ -261,6 +272,12 @@ class Snapshots:
         try:
             cache.remember(self._folder.path, known | rates)
         except (OSError, StorageError):
+            self._fail()
+
+    def _fail(self) -> None:
+        """The disk refused: that may have been for a moment, but not again and again."""
+        self._n_failures += 1
+        if self._n_failures >= _MOST_FAILURES:
             self._quota = 0
 
 

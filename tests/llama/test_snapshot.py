@@ -467,6 +467,42 @@ def test_a_disk_that_cannot_be_written_costs_nothing_but_the_snapshot(new_sessio
     assert restored(kept(session), session, TEXT[:70]) == 0
 
 
+def test_a_disk_that_refuses_once_is_tried_again_and_one_that_goes_on_is_not(new_session, kept, cache, monkeypatch):
+    real = Folder.write
+    refusals: list[str] = []
+
+    def refuse(*_arguments) -> int:
+        refusals.append("no")
+        raise OSError
+
+    session = new_session()
+    snapshots = kept(session)
+    session.sync(TEXT[:64])
+    monkeypatch.setattr(Folder, "write", refuse)
+    save(snapshots)
+    monkeypatch.setattr(Folder, "write", real)
+    session.sync(TEXT[:72])
+    save(snapshots)
+    assert len(files(cache)) == 9
+    monkeypatch.setattr(Folder, "write", refuse)
+    for length in range(80, 160, 8):
+        session.sync(TEXT[:length])
+        save(snapshots)
+    assert len(refusals) == 1 + 3
+
+
+def test_what_other_processes_write_counts(new_session, kept, cache, on_disk):
+    n_bytes = on_disk[0].stat().st_size
+    first, second = new_session(), new_session()
+    here, there = kept(first, quota=20 * n_bytes), kept(second, quota=20 * n_bytes)
+    for length in (40, 80):
+        first.sync([5, *TEXT[:length]])
+        save(here, "s2")
+        second.sync([6, *TEXT[:length]])
+        save(there, "s3")
+    assert sum(path.stat().st_size for path in files(cache)) <= 20 * n_bytes
+
+
 # Several processes
 
 _WRITER = """
@@ -591,6 +627,33 @@ def test_a_session_takes_its_blocks_with_it_and_leaves_those_of_others(new_sessi
     cache.forget(["s2"])
     assert files(cache) == []
     cache.forget(["s3"])
+
+
+def test_a_session_that_was_removed_is_not_written_back_by_who_has_it_open(new_session, kept, cache):
+    session = new_session()
+    snapshots = kept(session)
+    session.sync(TEXT[:64])
+    save(snapshots, tail=False)
+    cache.forget(["s1"])
+    session.sync(TEXT[:77])
+    save(snapshots)
+    assert files(cache) == []
+    save(snapshots, "s2")
+    assert files(cache), "another session is not concerned"
+    cache.forget(["s2"])
+    assert files(cache) == []
+
+
+def test_a_block_that_is_written_again_is_claimed_again(new_session, kept, cache):
+    session = new_session()
+    snapshots = kept(session)
+    session.sync(TEXT[:64])
+    save(snapshots)
+    files(cache)[0].unlink()
+    session.sync(TEXT[:72])
+    save(snapshots)
+    cache.forget(["s1"])
+    assert files(cache) == []
 
 
 def test_emptying_says_what_there_was(new_session, kept, cache):
