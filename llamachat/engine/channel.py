@@ -6,6 +6,7 @@ import os
 import queue
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from llamachat.engine.pipe import FrameError, FrameReader, pack
 from llamachat.engine.protocol import Cancel, Close, Down, Frame, Prefill, Reply, Stay
 
 _PROTOCOL_EXIT = 70  # EX_SOFTWARE
+_STUCK = 1.0  # seconds in which llamachat reads, unless it was stopped
 
 
 class Left(Frame, frozen=True):
@@ -27,16 +29,26 @@ class Channel:
         self._descriptors = incoming, outgoing
         self._hang_up = hang_up
         self._lock = threading.Lock()
+        self._sending_since: float | None = None
 
     def send(self, frame: Frame) -> None:
         """Send a frame whole. That llamachat is gone, the listening thread learns by itself."""
         data = memoryview(pack(frame))
         with self._lock:
+            self._sending_since = time.monotonic()
             try:
                 while data:
                     data = data[os.write(self._descriptors[1], data) :]
             except OSError:
                 self._hang_up()
+            finally:
+                self._sending_since = None
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether llamachat has not read for so long that it may never do."""
+        since = self._sending_since
+        return since is not None and time.monotonic() - since > _STUCK
 
     def listen(self, receive: Callable[[Frame], None], at_end: Callable[[int], None] = os._exit) -> None:
         """Pass on every frame, up to a Stay.

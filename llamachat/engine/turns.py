@@ -52,14 +52,17 @@ class Turns:
         self._given_up: int | None = None  # the last sign of life of a holder that nobody waits for
 
     @contextmanager
-    def taken(self, on_wait: Callable[[float], None]) -> Iterator[None]:
-        """With the turn; it is waited for, and `on_wait` is told for how many seconds, once a second."""
+    def taken(self, on_wait: Callable[[float], None], is_stuck: Callable[[], bool] = lambda: False) -> Iterator[None]:
+        """With the turn; it is waited for, and `on_wait` is told for how many seconds, once a second.
+
+        Who `is_stuck` meanwhile shows no sign of life.
+        """
         file = self._wait(on_wait)
         if file is None:
             yield
             return
         try:
-            with _every(_SIGN, lambda: _show_life(file)):
+            with _every(_SIGN, lambda: None if is_stuck() else _show_life(file)):
                 yield
         finally:
             os.close(file)

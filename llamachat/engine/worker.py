@@ -12,7 +12,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from llamachat.engine import answering
@@ -79,8 +79,8 @@ class Worker:
         while not isinstance(frame := jobs.next(), Close | Stay | Left):
             with self._faults_told(frame):
                 self._handle(frame)
-                self._save(lambda: jobs.is_waiting or self._turns.is_anothers)
-                self._measure(jobs)
+                while not self._use_silence(jobs) and jobs.rest(_QUIET_SECONDS):
+                    pass
         return frame
 
     def answer_at_once(self, frame: Frame) -> bool:
@@ -121,18 +121,28 @@ class Worker:
         ready = self._loaded()
         return ready.name, machine.memory_taken()
 
-    def _save(self, is_over: Callable[[], bool], *, tail: bool = False) -> None:
-        """Write blocks until all are written or it is over."""
+    def _use_silence(self, jobs: Jobs) -> bool:
+        """Do what nobody waits for, until somebody wants something, here or elsewhere; whether all of it is done."""
+        is_saved = self._save(lambda: jobs.is_waiting or self._turns.is_anothers)
+        is_measured = self._measure(jobs)
+        return is_saved and is_measured
+
+    def _save(self, is_over: Callable[[], bool], *, tail: bool = False) -> bool:
+        """Write blocks until all are written or it is over; whether all are."""
         if self._ready and self._ready.snapshots:
             for _ in self._ready.snapshots.save(tail=tail):
                 if is_over():
-                    return
+                    return False
+        return True
 
-    def _measure(self, jobs: Jobs) -> None:
-        """What suits the model on this machine, until it is known or somebody wants something."""
-        if self._has_answered and self._measuring and self._measuring.is_wanted and jobs.rest(_QUIET_SECONDS):
+    def _measure(self, jobs: Jobs) -> bool:
+        """What suits the model on this machine, as long as nobody wants something; whether it is known."""
+        if not (self._has_answered and self._measuring and self._measuring.is_wanted):
+            return True
+        if jobs.rest(_QUIET_SECONDS) and not self._turns.is_anothers:
             with self._turns.ahead():
                 self._measuring.a_slice()
+        return not self._measuring.is_wanted
 
     def _handle(self, frame: Frame) -> None:
         match frame:
@@ -140,7 +150,7 @@ class Worker:
                 self._load(frame)
             case Reply():
                 self._is_private |= frame.owner is None
-                with self._turns.taken(lambda seconds: self._channel.send(Waiting(frame.id, seconds))):
+                with self._turn(frame.id):
                     answering.reply(frame, self._loaded(), self._channel.send)
                 self._has_answered = True
             case Render():
@@ -153,6 +163,11 @@ class Worker:
                 self._prefill(frame, self._loaded())
             case Tune():
                 self._tune(frame)
+
+    def _turn(self, number: int) -> AbstractContextManager[None]:
+        """The turn at the cores, for the request with this number."""
+        channel = self._channel
+        return self._turns.taken(lambda seconds: channel.send(Waiting(number, seconds)), lambda: channel.is_stuck)
 
     def _send(self, frame: Frame) -> None:
         """To whoever asks now: an engine that stays outlives a channel."""
@@ -185,7 +200,7 @@ class Worker:
 
     def _tune(self, frame: Tune) -> None:
         measuring = Measuring(self._loaded(), self.abort, self._channel.send, wanted=False)
-        with self._turns.taken(lambda seconds: self._channel.send(Waiting(frame.id, seconds))):
+        with self._turn(frame.id):
             measuring.at_once(frame.id)
 
     def _render(self, frame: Render, ready: Ready) -> None:

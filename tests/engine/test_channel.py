@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
+import time
 
 import pytest
 
 from llamachat.engine.channel import Channel, Jobs, Left
 from llamachat.engine.pipe import pack
-from llamachat.engine.protocol import Cancel, Close, Prefill, Render, Reply, Stay
+from llamachat.engine.protocol import Cancel, Close, Prefill, Render, Reply, Stay, TextDelta
 from llamachat.types import Message, Role, Sampling
 
 
@@ -219,6 +221,25 @@ def test_who_does_not_read_any_more_is_hung_up_on(pipes):
     os.close(from_it)
     channel.send(render(1))
     assert hung_up == [True]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes are of another size on Windows")
+def test_a_frame_that_is_not_read_is_stuck(pipes, monkeypatch):
+    monkeypatch.setattr("llamachat.engine.channel._STUCK", 0.05)
+    channel, _, from_it, _, _ = pipes
+    frame = TextDelta(1, "x" * 300_000)
+    assert not channel.is_stuck
+    sending = threading.Thread(target=channel.send, args=(frame,))
+    sending.start()
+    deadline = time.monotonic() + 5
+    while not channel.is_stuck and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert channel.is_stuck
+    n_left = len(pack(frame))
+    while n_left:
+        n_left -= len(os.read(from_it, n_left))
+    sending.join()
+    assert not channel.is_stuck
 
 
 @pytest.mark.parametrize("end", [Close(), Stay(5.0, "place"), Left()])

@@ -17,6 +17,7 @@ from llamachat.engine.measuring import Measuring
 from llamachat.engine.process import EngineProcess
 from llamachat.engine.protocol import (
     Close,
+    Done,
     Frame,
     Load,
     Loaded,
@@ -29,6 +30,7 @@ from llamachat.engine.protocol import (
 )
 from llamachat.engine.ready import Ready
 from llamachat.engine.tunings import Tunings
+from llamachat.engine.turns import Turns
 from llamachat.engine.worker import Worker
 from llamachat.errors import Interrupted, UsageError
 from llamachat.llama.lib import AbortFlag, C, Log
@@ -44,6 +46,8 @@ REPLY = Reply(1, QUESTION.messages, Sampling(), (1,), False, 2, (), False, False
 
 class Pipe:
     """The engine's end of the pipe: what was sent, with the moment."""
+
+    is_stuck = False
 
     def __init__(self) -> None:
         self.sent: list[tuple[float, Frame]] = []
@@ -154,6 +158,18 @@ def test_on_a_gpu_there_is_nothing_to_measure(ready):
 
 
 # The parent's side
+
+
+def test_what_gave_way_to_another_llamachat_is_taken_up_when_that_has_ended(worker, tiny_model, tmp_path):
+    jobs, pipe = worker
+    place = tmp_path / "turns"
+    jobs.receive(Load(LoadOptions(str(tiny_model), n_threads=1, n_ctx=512, measures=True, turns=str(place))))
+    jobs.receive(REPLY)
+    pipe.wait_for(lambda frame: isinstance(frame, Done))
+    with Turns(place, AbortFlag()).taken(print):
+        time.sleep(2.5)
+        assert pipe.steps == []
+    pipe.wait_for(lambda frame: isinstance(frame, TuneDone) and frame.tuned is not None)
 
 
 @pytest.fixture

@@ -177,6 +177,25 @@ def test_a_holder_that_was_stopped_is_not_waited_for_for_ever_and_then_not_at_al
 
 
 @posix_only
+def test_a_holder_that_is_stuck_is_not_waited_for_for_ever(place):
+    is_over = threading.Event()
+
+    def hold() -> None:
+        with Turns(place, Flag()).taken(print, lambda: True):
+            is_over.wait()
+
+    holding = threading.Thread(target=hold)
+    holding.start()
+    turns = Turns(place, Flag(), silence=1.0)
+    while not turns.is_anothers:
+        time.sleep(0.01)
+    assert waits(turns)
+    assert waits(turns) == []
+    is_over.set()
+    holding.join()
+
+
+@posix_only
 def test_other_users_can_take_turns_with_us(place):
     with Turns(place, Flag()).taken(print):
         assert place.stat().st_mode & 0o777 == 0o666
