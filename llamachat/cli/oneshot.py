@@ -51,7 +51,8 @@ def run(options: ChatOptions, environment: Environment, child: Child | None) -> 
     with its_model(transcript, choices):
         engine = make_engine(choices, environment, child, stays=True, errand=errand_of(options, choices, environment))
     try:
-        engine.start()  # it loads while the input is read
+        if child is not None or environment.stdin_is_terminal:  # an engine that stayed is not kept waiting for a pipe
+            engine.start()  # it loads while the input is read
         prompt = read(options, choices, environment)
         if transcript:
             earlier = transcript.conversation()

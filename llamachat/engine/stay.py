@@ -43,10 +43,11 @@ class Server(Protocol):
 
 def stay(worker: Server, first: Channel, frame: Stay) -> None:
     """Serve whoever comes to the socket, after letting the first llamachat go."""
-    listener = _listen(Path(frame.place))
-    if listener is None:  # another engine of its kind stays already
+    place = Path(frame.place)
+    if (found := _listen(place)) is None:  # another engine of its kind stays already
         return
-    desk = Desk(listener, Path(frame.place), frame.seconds, worker.describe)
+    listener, known = found
+    desk = Desk(listener, place, known, frame.seconds, worker.describe)
     _detach()
     first.close()
     while True:
@@ -61,20 +62,22 @@ def stay(worker: Server, first: Channel, frame: Stay) -> None:
 class Desk:
     """Lets in one visitor at a time, and tells every other that the engine is busy.
 
-    `describe` gives the engine's model and its bytes of memory.
+    `known` is the socket's file, as it was made; `describe` gives the engine's model and its bytes of memory.
     """
 
     def __init__(
-        self, listener: socket.socket, place: Path, seconds: float, describe: Callable[[], tuple[str, int]]
-    ) -> None:
+        self, listener: socket.socket, place: Path, known: os.stat_result, seconds: float,
+        describe: Callable[[], tuple[str, int]],
+    ) -> None:  # fmt: skip
         self._listener = listener
         self._place = place
+        self._known = known
         self._describe = describe
         self._seconds = seconds
         self._ends = time.monotonic() + seconds
         self._is_busy = False
         self._visitors: queue.SimpleQueue[socket.socket | None] = queue.SimpleQueue()
-        self._known = place.lstat()
+        self._announced = 0.0  # when it ends, by the clock that others read
         self._announce()
         threading.Thread(target=self._receive, daemon=True).start()
 
@@ -84,11 +87,12 @@ class Desk:
 
     def next(self) -> socket.socket | None:
         """The next visitor; None when nobody came in time, or the socket is gone."""
-        try:
-            return self._visitors.get(timeout=max(0.0, self._ends - time.monotonic()))
-        except queue.Empty:
+        visitor = None
+        with suppress(queue.Empty):
+            visitor = self._visitors.get(timeout=max(0.0, self._ends - time.monotonic()))
+        if visitor is None:
             self.close()
-            return None
+        return visitor
 
     def go_on(self, seconds: float | None = None, *, renewed: bool = True) -> None:
         """The visitor goes. If `renewed`, so many seconds are waited for the next; None: as many as before."""
@@ -108,10 +112,10 @@ class Desk:
 
     def _announce(self) -> None:
         """Let the socket's time be that of our end, so that who only looks knows those that ended without a word."""
-        ends = time.time() + self._seconds
+        self._announced = time.time() + self._seconds
         if self._is_there():
             with suppress(OSError):
-                os.utime(self._place, (ends, ends))
+                os.utime(self._place, (self._announced, self._announced))
 
     def _receive(self) -> None:
         """On a thread of its own: greet whoever comes, and pass on the first while nobody is there."""
@@ -120,7 +124,7 @@ class Desk:
             try:
                 connection, _ = self._listener.accept()
             except TimeoutError:
-                if not self._is_there():
+                if not self._is_there() or self._is_taken_for_dead:
                     self._visitors.put(None)
                     return
                 continue
@@ -143,6 +147,11 @@ class Desk:
                     return
         connection.close()
 
+    @property
+    def _is_taken_for_dead(self) -> bool:
+        """Whether the time that was told is over by the clock, of which a sleeping machine may have skipped some."""
+        return not self._is_busy and time.time() > self._announced
+
     def _is_there(self) -> bool:
         """Whether the socket in its place is ours."""
         try:
@@ -151,32 +160,39 @@ class Desk:
             return False
 
 
-def _listen(place: Path) -> socket.socket | None:
-    """A socket there, in the place of a dead one; None where an engine lives, or the folder is not ours alone."""
+def _listen(place: Path) -> tuple[socket.socket, os.stat_result] | None:
+    """A socket there, in the place of a dead one, and its file; None where an engine lives, or the folder is not ours.
+
+    It takes its place when it can be connected to. Of two at once the later has it, and the other ends when it looks.
+    """
     os.umask(0o077)
     with suppress(OSError):
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not is_private(place.parent):
+    if not is_private(place.parent) or _lives(place):
         return None
-    for _ in range(2):
-        listener = socket.socket(socket.AF_UNIX)
-        try:
-            listener.bind(os.fspath(place))
-            listener.listen(_BACKLOG)
-            return listener
-        except OSError:
-            listener.close()
-        if _lives(place):
-            return None
-        with suppress(OSError):
-            place.unlink()
-    return None
+    draft = place.with_name(f"{os.getpid():x}")
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        with suppress(FileNotFoundError):
+            draft.unlink()
+        listener.bind(os.fspath(draft))
+        listener.listen(_BACKLOG)
+        known = draft.lstat()
+        draft.replace(place)
+    except OSError:
+        listener.close()
+        return None
+    return listener, known
 
 
 def _lives(place: Path) -> bool:
+    """Whether an engine is there. One that lets nobody in any more counts: it has the place."""
     with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(_LOOK)
         try:
             probe.connect(os.fspath(place))
+        except (TimeoutError, BlockingIOError):
+            return True
         except OSError:
             return False
     return True

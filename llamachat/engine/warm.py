@@ -115,6 +115,8 @@ def find(folder: Path) -> Iterator[Found]:
 
 def stop(folder: Path) -> int:
     """End the engines that stay there: those that answer somebody, when they have. How many there were."""
+    if not is_private(folder):  # somebody else's: nothing in it is an engine of ours
+        return 0
     count = 0
     for place in places(folder):
         if met := _meet(place):

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import psutil
 import pytest
@@ -55,6 +56,17 @@ def test_what_ends_a_one_shot_and_its_whole_group_does_not_end_the_engine(enviro
     assert not is_gone(psutil.Process(pid), seconds=0.3)
     assert ask(environment, parrot) == 0
     assert engine_pids(environment) == [pid]
+
+
+def test_who_waits_for_a_pipe_does_not_keep_the_engine_from_others(environment, parrot):
+    ask(environment, parrot)
+    command = [*LLAMACHAT, "--json", "-m", str(parrot), "-n", "3", "What failed?"]
+    slow = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    time.sleep(1.5)
+    assert ask(environment, parrot) == 0
+    out, _ = slow.communicate(b"make: all is well", timeout=60)
+    assert json.loads(out)["timings"]["load"] == 0
+    assert len(engine_pids(environment)) == 1
 
 
 def test_a_home_whose_name_is_long_has_its_sockets_elsewhere(environment, parrot, tmp_path):

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from llamachat.engine import stay
 from llamachat.engine.base import Delta, Request
 from llamachat.engine.ladder import Ladder
 from llamachat.engine.pipe import pack
@@ -241,6 +242,58 @@ def test_a_folder_that_others_can_open_is_not_used(open_engine, folder):
     _, other = ask(open_engine())
     assert other != pid
     assert is_gone(other)
+
+
+def test_nothing_is_removed_from_a_folder_that_others_can_open(folder):
+    folder.mkdir(mode=0o755)
+    theirs = folder / "letter"
+    theirs.write_text("Dear Anna")
+    assert stop(folder) == 0
+    assert theirs.exists()
+    theirs.unlink()
+
+
+def test_who_finds_the_place_of_one_that_lets_nobody_in_does_not_stay(open_engine, folder):
+    _, pid = ask(open_engine())
+    (place,) = places(folder)
+    with ExitStack() as waiting:
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            with suppress(BlockingIOError):
+                for _ in range(20):  # until no more can wait
+                    other = waiting.enter_context(socket.socket(socket.AF_UNIX))
+                    other.setblocking(False)
+                    other.connect(str(place))
+            _, second = ask(open_engine())
+            assert second != pid
+            assert is_gone(second)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_one_whose_time_is_over_by_the_clock_ends(tmp_path):
+    """The machine slept: of its own time little has passed, and those who look take it for dead."""
+    place = tmp_path / "place"
+    listener, known = stay._listen(place)
+    desk = stay.Desk(listener, place, known, 3600, lambda: ("m", 1))
+    desk._announced = time.time() - 1
+    assert desk.next() is None
+    assert not place.exists()
+
+
+def test_of_two_that_take_the_place_at_once_the_later_has_it(tmp_path, monkeypatch):
+    place = tmp_path / "place"
+    monkeypatch.setattr(stay, "_lives", lambda _place: False)
+    desks = []
+    for _ in range(2):
+        listener, known = stay._listen(place)
+        desks.append(stay.Desk(listener, place, known, 3600, lambda: ("m", 1)))
+    first, second = desks
+    assert first.next() is None
+    assert place.exists()
+    assert not second.has_visitor
+    second.close()
+    assert not place.exists()
 
 
 @pytest.mark.parametrize("answer", [b"", b"Hello, who is there?", None])
