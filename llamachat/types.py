@@ -131,7 +131,8 @@ class Layout:
 class Tuned:
     """What suits a model on this machine, as measured (llama/tuning.py). None was not measured: the default holds.
 
-    `n_cores` are the threads that were the default then: with another number the rest says nothing. `chunk` counts the
+    `n_cores` are the threads that were the default then: with another number the rest says nothing. `kv_type` is the
+    cache's type with which it was measured. `chunk` counts the
     tokens of a batch, `repack` says that a chat lays the weights out anew. The gains are speeds against the default.
     """
 
@@ -145,6 +146,7 @@ class Tuned:
     plain: Layout | None = None
     decode_gain: float = 1.0
     prefill_gain: float = 1.0
+    kv_type: str = "f16"
 
 
 @dataclass(frozen=True, slots=True)

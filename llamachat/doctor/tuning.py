@@ -29,7 +29,8 @@ def check(subject: Subject) -> Iterator[Finding]:
     except LlamachatError:
         return  # its own section tells
     if str(usual.path.absolute()) not in {each.path for each in known}:
-        yield fine(_SECTION, f"{usual.name} was not measured yet: a chat does it while it waits, {_TUNE} at once")
+        in_a_chat = "" if subject.valid_choices.whole("threads") else "a chat does it while it waits, "
+        yield fine(_SECTION, f"{usual.name} was not measured yet: {in_a_chat}{_TUNE} at once")
 
 
 def _describe(known: Known, name: str) -> Finding:

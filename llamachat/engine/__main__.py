@@ -12,6 +12,7 @@ import sys
 import threading
 
 from llamachat.engine.channel import Channel, Jobs
+from llamachat.engine.ladder import REBUILD
 from llamachat.engine.protocol import Failed, Stay
 from llamachat.errors import ExitCode
 
@@ -26,7 +27,7 @@ def main() -> None:
     try:
         from llamachat.engine.worker import Worker  # noqa: PLC0415  loads llama.cpp, which may fail
     except (ImportError, OSError, RuntimeError) as error:
-        hint = f"To build it anew: {sys.executable} -m llamachat.build"
+        hint = f"To build it anew: {REBUILD}"
         channel.send(Failed(0, ExitCode.ENGINE, f"llama.cpp cannot be loaded: {error}.", hint))
         return
     worker = Worker(channel)

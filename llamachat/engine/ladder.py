@@ -13,7 +13,6 @@ import os
 import platform
 import re
 import signal
-import sys
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -38,6 +37,7 @@ class Rung(IntEnum):
     NO_GPU = 4
 
 
+REBUILD = "llamachat doctor --fix"
 COSTS = {
     Rung.NO_AMX: "without AMX: prompts are read up to 4 times slower",
     Rung.NO_EXTRA_BUFFERS: "without repacked weights: answers come up to 1.6 times slower",
@@ -83,10 +83,7 @@ def next_rung(rung: Rung, hello: Hello, tuned: Tuned | None = None) -> Rung | No
 
 def notice(rung: Rung) -> str:
     """The one line that says what happened, what it costs and what mends it."""
-    return (
-        f"This build of llama.cpp crashes on this machine and now runs {COSTS[rung]}. "
-        f"To build it anew: {sys.executable} -m llamachat.build"
-    )
+    return f"This build of llama.cpp crashes on this machine and now runs {COSTS[rung]}. To build it anew: {REBUILD}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +105,7 @@ class Ladder:
         known = {**self._read(), self._key(family): int(rung)}
         with suppress(OSError):
             temporary = self.path.with_suffix(f".{os.getpid()}")
+            temporary.touch(0o600)
             temporary.write_bytes(msgspec.json.encode(known))
             temporary.replace(self.path)
 

@@ -8,7 +8,6 @@ one that has is followed by its like. What happens is posted as items, in order;
 from __future__ import annotations
 
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llamachat.engine.base import Loading, Notice
-from llamachat.engine.ladder import Ladder, apply, describe_exit, is_native_crash, next_rung, notice
+from llamachat.engine.ladder import REBUILD, Ladder, apply, describe_exit, is_native_crash, next_rung, notice
 from llamachat.engine.launch import Child, ChildProcess, launch
 from llamachat.engine.pipe import FrameError, FrameReader, pack
 from llamachat.engine.protocol import (
@@ -77,7 +76,8 @@ class Recipe:
     @property
     def measures(self) -> bool:
         """Whether there is something to measure while nobody waits, that was not measured meanwhile."""
-        return self.options.measures and self.tunings is not None and self.tunings.known(self.options.path) is None
+        options = self.options
+        return options.measures and self.tunings is not None and self.tunings.lacks(options.path, options.kv_type)
 
 
 class Supervisor:
@@ -271,7 +271,7 @@ class Supervisor:
     def _hopeless(self, fault: str) -> EngineDied:
         """The error when nothing helps, with what might."""
         if is_native_crash(fault):
-            hint = f"To build llama.cpp anew: {sys.executable} -m llamachat.build"
+            hint = f"To build llama.cpp anew: {REBUILD}"
         elif fault == "SIGKILL":
             hint = "Perhaps for lack of memory: try a smaller model or --ctx-size."
         else:

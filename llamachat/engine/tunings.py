@@ -60,14 +60,25 @@ class Tunings:
         """What is remembered of this model file, here; None when nothing is."""
         return self._read().get(_key(model)) if self.path.exists() else None
 
+    def lacks(self, model: str, kv_type: str | None) -> bool:
+        """Whether there is something to measure with this type of cache: a quantised one leaves no choice in part."""
+        known = self.known(model)
+        if known is None or known.tuned is None:
+            return known is None
+        return known.tuned.kv_type != "f16" and kv_type in (None, "f16")
+
     def remember(self, model: str, tuned: Tuned | None, fault: str = "") -> None:
-        """Keep what was measured, or that measuring ends the engine."""
+        """Keep what was measured, or that measuring ends the engine. What was not measured now stays as it was."""
         if not (key := _key(model)):
             return
-        known = {**self._read(), key: Known(str(Path(model).absolute()), time.time(), tuned, fault)}
+        before = self._read()
+        if tuned and key in before:
+            tuned = _completed(tuned, before[key].tuned)
+        known = {**before, key: Known(str(Path(model).absolute()), time.time(), tuned, fault)}
         latest = sorted(known.items(), key=lambda item: item[1].measured)[-_MOST:]
         with suppress(OSError):
             temporary = self.path.with_suffix(f".{os.getpid()}")
+            temporary.touch(0o600)
             temporary.write_bytes(msgspec.json.encode(dict(latest)))
             temporary.replace(self.path)
 
@@ -116,6 +127,17 @@ def in_words(tuned: Tuned) -> str:
         return ", ".join((*chosen, "as by default: nothing is quicker"))
     gains = f"writes {tuned.decode_gain:.2f} and reads {tuned.prefill_gain:.2f} times as fast as by default"
     return f"{', '.join(chosen)}: {gains}"
+
+
+def _completed(tuned: Tuned, before: Tuned | None) -> Tuned:
+    """With the threads and the flash attention of an earlier measurement, where the user's choice left none to make."""
+    if before is None or before.n_cores != tuned.n_cores:
+        return tuned
+    if tuned.n_threads is None:
+        tuned = replace(tuned, n_threads=before.n_threads, n_threads_prefill=before.n_threads_prefill)
+    if tuned.flash_attention is None and before.flash_attention is not None:
+        tuned = replace(tuned, flash_attention=before.flash_attention, kv_type=before.kv_type)
+    return tuned
 
 
 def _threads(tuned: Tuned) -> str:

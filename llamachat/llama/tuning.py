@@ -185,6 +185,7 @@ class Tuning:
             self._layout_of(False),
             decode_gain,
             prefill_gain,
+            self._model.kv_type,
         )
 
     def _layout_of(self, repacked: bool) -> Layout | None:

@@ -49,10 +49,10 @@ def test_a_crash_at_load_is_retried_without_amx_and_said_once(scripted, tmp_path
     events = list(engine.reply(QUESTION))
     notices = [event.text for event in events if isinstance(event, Notice)]
     assert text_of(events) == "Hello at 0.5"
-    assert sum("llamachat.build" in notice for notice in notices) == 1
+    assert sum("llamachat doctor --fix" in notice for notice in notices) == 1
     assert "AMX" in notices[-1]
     assert n_starts(tmp_path) == 2
-    assert not any("llamachat.build" in e.text for e in engine.reply(QUESTION) if isinstance(e, Notice))
+    assert not any("llamachat doctor --fix" in e.text for e in engine.reply(QUESTION) if isinstance(e, Notice))
 
 
 def test_the_rung_that_worked_is_remembered_for_the_next_process(scripted, tmp_path):
@@ -61,7 +61,7 @@ def test_the_rung_that_worked_is_remembered_for_the_next_process(scripted, tmp_p
     assert Ladder(tmp_path / "ladder.json").rung("another family") is Rung.AS_CONFIGURED
     events = list(scripted("crash-with-amx").reply(QUESTION))
     assert n_starts(tmp_path) == 3  # twice the first time, once the second
-    assert not any("llamachat.build" in event.text for event in events if isinstance(event, Notice))
+    assert not any("llamachat doctor --fix" in event.text for event in events if isinstance(event, Notice))
 
 
 def test_a_crash_at_the_first_token_is_retried_and_the_request_sent_again(scripted, tmp_path):
@@ -72,7 +72,7 @@ def test_a_crash_at_the_first_token_is_retried_and_the_request_sent_again(script
 def test_a_crash_on_every_rung_is_an_error_that_names_the_command(scripted, tmp_path):
     with pytest.raises(EngineDied, match="SIGSEGV") as caught:
         list(scripted("crash-at-load").reply(QUESTION))
-    assert "llamachat.build" in caught.value.hint
+    assert "llamachat doctor --fix" in caught.value.hint
     assert n_starts(tmp_path) == 3  # as configured, without AMX, without extra buffers: no GPU here
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import replace
 
 import msgspec
@@ -147,6 +148,33 @@ def test_the_options_have_what_was_measured_and_the_way(tunings, model):
     options = apply(LoadOptions(model), tunings.known(model), Errand(30, 10))
     assert (options.tuned, options.use_extra_buffers) == (LARGE, False)
     assert apply(LoadOptions(model), tunings.known(model)).use_extra_buffers is True
+
+
+def test_what_the_users_choice_left_open_stays_as_it_was_measured(tunings, model):
+    tunings.remember(model, TUNED)
+    tunings.remember(model, replace(TUNED, n_threads=None, n_threads_prefill=None, chunk=128))
+    assert tunings.known(model).tuned == replace(TUNED, chunk=128)
+    tunings.remember(model, replace(TUNED, flash_attention=None, kv_type="q8_0"))
+    assert tunings.known(model).tuned == TUNED
+    tunings.remember(model, replace(TUNED, n_cores=9, n_threads=None, n_threads_prefill=None))
+    assert tunings.known(model).tuned.n_threads is None, "with other cores nothing of it holds"
+
+
+def test_what_was_measured_with_a_quantised_cache_leaves_something_to_measure(tunings, model):
+    assert tunings.lacks(model, "q8_0")
+    tunings.remember(model, replace(TUNED, flash_attention=None, kv_type="q8_0"))
+    assert tunings.lacks(model, None)
+    assert not tunings.lacks(model, "q8_0")
+    tunings.remember(model, TUNED)
+    assert not tunings.lacks(model, None)
+    tunings.remember(model, None, "SIGILL")
+    assert not tunings.lacks(model, None)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no file modes")
+def test_it_is_its_users_alone(tunings, model):
+    tunings.remember(model, TUNED)
+    assert tunings.path.stat().st_mode & 0o777 == 0o600
 
 
 def test_what_was_chosen_in_words():
