@@ -28,7 +28,7 @@ ADAPTED = {
     "make test": ("make -s test ARGS='--version'", r"^pytest \d"),
     "make lint": ("make -n lint", "ruff[\\s\\S]*mypy"),
     "make bench": ("make -s bench ARGS='--help'", "rounds"),
-    "pip install '.[starter]'": ("pip install --dry-run --no-deps --no-build-isolation '.[starter]'", "llamachat-"),
+    'pip install ".[starter]"': ("pip install --dry-run --no-deps --no-build-isolation '.[starter]'", "llamachat-"),
     'llamachat -p pirate "Where is the treasure?"': (
         'llamachat presets new pirate "You are a pirate." >&2 && llamachat -p pirate "Where is the treasure?"',
         r".",

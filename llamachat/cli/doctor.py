@@ -23,7 +23,7 @@ from llamachat.doctor.subject import Subject
 from llamachat.engine import warm
 from llamachat.engine.base import Engine
 from llamachat.environment import Environment
-from llamachat.errors import ExitCode, LlamachatError, StorageError
+from llamachat.errors import ExitCode, LlamachatError, StorageError, UsageError
 from llamachat.models.sizes import size_in_words
 from llamachat.settings import Value
 
@@ -54,6 +54,8 @@ def doctor(
     Exit code 0 when a chat works, else the one that a chat would end with.
     """
     environment: Environment = context.obj
+    if fix + clear_cache + stop_engines > 1:
+        raise UsageError("--fix, --clear-cache and --stop-engines are given one at a time.")
     if clear_cache:
         _clear(environment, yes=yes, json=json)
         return ExitCode.DONE

@@ -28,4 +28,4 @@ class ChatOptions:
     @property
     def asks(self) -> bool:
         """Whether there is something to answer at once: words, a file or a conversation. Piped input is, too."""
-        return bool(self.prompt or self.files or self.messages is not None or self.dry_run)
+        return bool(self.prompt or self.files or self.messages is not None or self.dry_run or self.json)

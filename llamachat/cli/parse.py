@@ -117,7 +117,7 @@ _PARAMETERS = (
 
 @_app.command(
     epilog="Piped input comes before PROMPT, files before both. Without any of them: a chat. "
-    "Other commands: llamachat presets, llamachat config; each with --help."
+    "Other commands, each with --help: llamachat pull, models, presets, sessions, config, doctor, bench."
 )
 @app.with_parameters(_PARAMETERS)
 def chat(**given: Any) -> ChatOptions:

@@ -12,6 +12,7 @@
     sessions.py       the database of sessions
     snapshots.py      what prompts have evaluated to, on disk
     tuning.py         what was measured of the models here
+    warm.py           engines that one-shots have left
     terminal.py       what the terminal can show
     mending.py        llama.cpp built anew
 

@@ -2,7 +2,7 @@
 
 In this order:
 
-1. the one asked for with `--format`;
+1. the one asked for with `--format`, else the one that the catalogue has for a model pulled by name;
 2. the one the file declares (metadata `llamachat.format`);
 3. its own template; but where that is Meta's `[INST]` one, our exact `llama2`, since a template's text is parsed for
    control tokens and ours is not;

@@ -193,6 +193,13 @@ def test_snapshots_are_removed_after_asking(run, block):
     assert json.loads(run("doctor", "--clear-cache", "--yes", "--json").out) == {"freed_bytes": 0}
 
 
+@pytest.mark.parametrize("pair", [("--fix", "--clear-cache"), ("--clear-cache", "--stop-engines")])
+def test_two_things_at_once_are_refused(run, block, pair):
+    result = run("doctor", *pair, "--yes")
+    assert (result.code, "one at a time" in result.err) == (2, True)
+    assert block.exists()
+
+
 def test_fix_does_nothing_where_nothing_needs_a_rebuild(run, parrot, tmp_path):
     result = run("doctor", "--fix", LLAMACHAT_MODEL=str(parrot), HF_HOME=str(tmp_path))
     if "--fix" in result.out:

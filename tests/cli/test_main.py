@@ -7,6 +7,7 @@ import json
 import pytest
 
 from llamachat import __version__
+from llamachat.cli.main import _COMMANDS
 
 OPTIONS = """
     -m --model --format -p --preset --var -s --system -f --file --messages -t --temperature --top-p --top-k
@@ -95,6 +96,12 @@ def test_errors_are_json_where_json_is_wanted(run):
     assert result.err == ""
 
 
+def test_json_at_a_terminal_wants_a_prompt(run):
+    result = run("--json", terminal=True)
+    assert result.code == 2
+    assert "nothing to ask" in json.loads(result.out)["error"]["message"]
+
+
 def test_wrong_usage_is_json_too(run):
     result = run("--json", "--nope")
     assert json.loads(result.out)["error"]["code"] == result.code == 2
@@ -137,8 +144,8 @@ def test_the_help_names_every_option_of_the_contract_that_exists(run):
         check=True,
         env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
     ).stdout
-    for option in OPTIONS.split():
-        assert option in shown
+    for name in (*OPTIONS.split(), *_COMMANDS):
+        assert name in shown
 
 
 @pytest.mark.parametrize("size", ["1", "4", "30"])

@@ -87,7 +87,7 @@ COMMANDS = (
         adjust.model, candidates=adjust.model_names,
     ),
     Command(
-        "set", "[NAME VALUE|off]", "show or set temperature, top_p, seed, max_tokens, …",
+        "set", "[NAME VALUE|NAME off]", "show or set temperature, top_p, seed, max_tokens, …",
         adjust.set_value, candidates=adjust.value_names,
     ),
     Command("sessions", "", "the latest chats and answers that are kept", sessions.sessions),
