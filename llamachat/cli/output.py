@@ -57,6 +57,12 @@ def write_text(environment: Environment, text: str) -> None:
     environment.stdout.flush()
 
 
+def write_words(environment: Environment, text: str) -> None:
+    """Running text on stdout, broken between words at the terminal's edge."""
+    lines = _broken(text, width_of(environment)) if environment.stdout_is_terminal else [text]
+    write_text(environment, "\n".join(lines))
+
+
 def write_table(environment: Environment, rows: Sequence[Sequence[str]]) -> None:
     """Rows in columns on stdout: wrapped to the terminal there, one line a row in a pipe."""
     write_text(environment, _table(rows, width_of(environment) if environment.stdout_is_terminal else None))

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from llamachat.cli.assemble import Child, choose, make_engine
 from llamachat.cli.options import ChatOptions
-from llamachat.cli.output import say, write_json, write_table, write_text
+from llamachat.cli.output import say, write_json, write_table, write_words
 from llamachat.engine.base import Notice
 from llamachat.engine.protocol import TuneDone, TuneStep
 from llamachat.engine.tunings import in_words
@@ -56,4 +56,4 @@ def _show(name: str, tuned: Tuned, tried: Sequence[Tried], environment: Environm
     rows = [(each.what, each.value, f"{each.ratio:.2f}", "chosen" if each.chosen else "") for each in tried]
     if rows:
         write_table(environment, [_HEAD, *rows])
-    write_text(environment, f"{name}: {in_words(tuned)}")
+    write_words(environment, f"{name}: {in_words(tuned)}")
