@@ -181,6 +181,8 @@ def _listen(place: Path) -> tuple[socket.socket, os.stat_result] | None:
         draft.replace(place)
     except OSError:
         listener.close()
+        with suppress(OSError):
+            draft.unlink()
         return None
     return listener, known
 

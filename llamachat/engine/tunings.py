@@ -63,9 +63,9 @@ class Tunings:
     def lacks(self, model: str, kv_type: str | None) -> bool:
         """Whether there is something to measure with this type of cache: a quantised one leaves no choice in part."""
         known = self.known(model)
-        if known is None or known.tuned is None:
-            return known is None
-        return known.tuned.kv_type != "f16" and kv_type in (None, "f16")
+        if known is None:
+            return True
+        return known.tuned is not None and known.tuned.kv_type != "f16" and kv_type in (None, "f16")
 
     def remember(self, model: str, tuned: Tuned | None, fault: str = "") -> None:
         """Keep what was measured, or that measuring ends the engine. What was not measured now stays as it was."""
