@@ -1,6 +1,6 @@
 """The engine as llamachat sees it: requests to a child process, answers as events.
 
-One queue feeds the caller's thread: what the supervisor posts, and interrupts, which a signal handler may
+One inbox feeds the caller's thread: what the supervisor posts, and interrupts, which a signal handler may
 put there. Only the caller's thread sends, so no signal can cut a frame in two.
 """
 
@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import itertools
 import os
-import queue
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,6 +20,7 @@ import msgspec
 from llamachat.engine import protocol
 from llamachat.engine.base import Delta, Event, Finished, Loading, Notice, Reading, Rendered, Request, Token, Waiting
 from llamachat.engine.idle import Idle
+from llamachat.engine.inbox import Inbox, Interrupt
 from llamachat.engine.ladder import Ladder
 from llamachat.engine.launch import WORKER
 from llamachat.engine.protocol import (
@@ -57,13 +55,6 @@ if TYPE_CHECKING:
 _N_SEEDS = 0xFFFFFFFF  # 32 bits, but for the value that llama.cpp takes for "choose one"
 _MOST_COUNTS = 100_000  # prompts whose sizes are remembered
 _PATIENCE = 2.0  # seconds for a cancelled request to end before the engine is killed
-_POLL = 0.2 if sys.platform == "win32" else None  # a wait without a limit is deaf to Ctrl-C on Windows
-
-
-@dataclass(frozen=True, slots=True)
-class _Interrupt:
-    """The user wants the running request to end."""
-
 
 _MakeFrame = Callable[[ModelInfo], Frame | None]
 _AnswerT = TypeVar("_AnswerT", RenderDone, MeasureDone, TokenizeDone)
@@ -115,12 +106,11 @@ class EngineProcess:
         self.on_change: Callable[[], None] | None = None
         self._recipe = Recipe(options, log, ladder, family, tuple(command), warm, tunings)
         self._started = started
-        self._items: queue.SimpleQueue[Item | _Interrupt] = queue.SimpleQueue()
+        self._inbox = Inbox()
         self._ids = itertools.count(1)
         self._supervisor: Supervisor | None = None
         self._counts: dict[tuple[Message, ...], int] = {}
         self._sha256: str | None = None
-        self._told: set[str] = set()  # notices
         self._idle = Idle(idle_seconds, self._rest)
         self.is_resting = False
         self.is_busy = False  # it is asked for an answer
@@ -236,7 +226,7 @@ class EngineProcess:
         self._sha256 = sha256
 
     def interrupt(self) -> None:
-        self._items.put(_Interrupt())  # SimpleQueue.put may be called from a signal handler
+        self._inbox.interrupt()
 
     def wait_until_loaded(self) -> Iterator[Event]:
         """Loading progress and notices until the model is ready. Raises what `reply` would."""
@@ -261,8 +251,7 @@ class EngineProcess:
                 if isinstance(item, Notice):
                     notices.append(item)
         finally:
-            for notice in notices:
-                self._items.put(notice)  # for the next that can show it
+            self._inbox.put_back(notices)
         raise Interrupted("interrupted before the engine had answered.")
 
     def _running(self) -> Supervisor:
@@ -272,7 +261,7 @@ class EngineProcess:
         """
         if self._supervisor is None or not self._supervisor.is_running:
             started, self._started = self._started, None
-            self._supervisor = Supervisor(self._recipe, started, self._post, self._changed)
+            self._supervisor = Supervisor(self._recipe, started, self._inbox.post, self._changed)
             self.is_resting = False
         return self._supervisor
 
@@ -284,14 +273,6 @@ class EngineProcess:
         self._supervisor, self.is_resting = None, True
         self._changed()
         return supervisor.close
-
-    def _post(self, item: Item) -> None:
-        """An item for the caller; a notice once, however often the model is loaded."""
-        if isinstance(item, Notice):
-            if item.text in self._told:
-                return
-            self._told.add(item.text)
-        self._items.put(item)
 
     def _changed(self) -> None:
         if self.on_change:
@@ -309,7 +290,7 @@ class EngineProcess:
 
     def _conversation(self, number: int, make: _MakeFrame, n_answers: int) -> Iterator[Item]:
         engine = self._running()
-        yield from self._pending_notices()
+        yield from self._inbox.left_notices()
         sent = said = retried = killed = False
         deadline: float | None = None
         under_way = _UnderWay(number, n_answers)
@@ -321,13 +302,13 @@ class EngineProcess:
                     return
                 engine.send(frame)
                 sent = True
-            match item := self._next_item(deadline):
+            match item := self._inbox.next(deadline):
                 case None:
                     engine.kill()
                     killed, deadline = True, None
-                case _Interrupt() if not sent:
+                case Interrupt() if not sent:
                     raise Interrupted("interrupted while the model was loading.")
-                case _Interrupt():
+                case Interrupt():
                     engine.send(Cancel(number))
                     # The first is patient, a second is not.
                     deadline = time.monotonic() + (_PATIENCE if deadline is None else 0)
@@ -347,22 +328,6 @@ class EngineProcess:
                     yield item
                     if under_way.is_over_with(item):
                         return
-
-    def _pending_notices(self) -> Iterator[Notice]:
-        """Empty the queue of what an earlier request left; notices are still to be shown."""
-        with suppress(queue.Empty):
-            while True:
-                if isinstance(item := self._items.get_nowait(), Notice):
-                    yield item
-
-    def _next_item(self, deadline: float | None) -> Item | _Interrupt | None:
-        """The next item; None when the deadline (monotonic seconds) passes first."""
-        while True:
-            wait = _POLL if deadline is None else max(0.0, deadline - time.monotonic())
-            with suppress(queue.Empty):
-                return self._items.get(timeout=wait)
-            if deadline is not None:
-                return None
 
     def _finished(self, done: Done, seed: int) -> Finished:
         load = self.info.load_seconds if self.info else 0.0

@@ -256,7 +256,7 @@ def test_notices_that_came_while_nobody_asked_are_shown_at_the_next_request(scri
     engine = scripted("answer")
     for _ in engine.wait_until_loaded():
         pass
-    engine._items.put(Notice("late"))
+    engine._inbox.post(Notice("late"))
     assert "late" in [event.text for event in engine.reply(QUESTION) if isinstance(event, Notice)]
 
 
