@@ -14,7 +14,7 @@ from llamachat.llama.pace import CLEAR
 
 ROUNDS = 5
 _STEADY = 0.15  # that the default's own times may differ by, one of them forgiven
-_AHEAD = 1.0  # of the default's time: what does not reach it in the first round is not tried again
+_AHEAD = 0.98  # of the default's time: what does not reach it in the first round is not tried again
 
 T = TypeVar("T")
 
@@ -81,7 +81,7 @@ class Contest(Generic[T]):
         return all(mine >= theirs for mine, theirs in self._pairs(candidate))
 
     def _is_out(self, candidate: T) -> bool:
-        """Whether it was behind in the first round, or in none of several as quick as it would have to be."""
+        """Whether it was not ahead in the first round, or in none of several as quick as it would have to be."""
         pairs = self._pairs(candidate)
         least = _AHEAD if len(pairs) == 1 else CLEAR
         return bool(pairs) and all(mine > least * theirs for mine, theirs in pairs)

@@ -58,7 +58,7 @@ def test_but_not_what_may_only_suffer_less():
 
 
 def test_what_was_slower_is_settled_on_a_machine_that_shakes():
-    contest = hold({"default": [1.0, 2.0], "other": [0.99, 2.3]}, needs_quiet=True)
+    contest = hold({"default": [1.0, 2.0], "other": [0.97, 2.3]}, needs_quiet=True)
     assert (contest.winner, contest.is_settled) == ("default", False)
     contest = hold({"default": [1.0], "other": [1.2]}, needs_quiet=True)
     assert (contest.winner, contest.is_settled) == ("default", True)
@@ -71,13 +71,13 @@ def test_drift_of_the_whole_machine_is_no_gain():
     assert contest.ratio("other") == pytest.approx(0.99)
 
 
-def test_what_is_behind_in_the_first_round_is_tried_once_and_ends_the_contest():
+def test_what_is_not_ahead_in_the_first_round_is_tried_once_and_ends_the_contest():
     contest = Contest("default", ["threads"])
     assert contest.turn is not None
     turns = []
     while (turn := contest.turn) is not None:
         turns.append(turn)
-        contest.add({"default": 1.0, "threads": 1.01}[turn])
+        contest.add({"default": 1.0, "threads": 0.99}[turn])
     assert sorted(turns) == ["default", "threads"]
     assert (contest.winner, contest.is_settled) == ("default", True)
 
@@ -93,7 +93,7 @@ def test_what_is_no_quicker_in_two_rounds_is_not_tried_further():
 
 
 def test_two_rounds_on_a_machine_that_shakes_settle_nothing():
-    contest = hold({"default": [1.0, 1.4], "other": [0.99, 1.39]}, needs_quiet=True)
+    contest = hold({"default": [1.0, 1.4], "other": [0.97, 1.39]}, needs_quiet=True)
     assert (contest.winner, contest.is_settled) == ("default", False)
 
 
