@@ -110,7 +110,7 @@ def test_two_engines_evaluate_one_after_the_other(engine):
 def test_a_request_that_waits_says_so_and_begins_when_the_other_has_ended(engine, place):
     asked = engine()
     with holder(place) as other:
-        events = asked.reply(Request(LONG.messages, max_tokens=2))
+        events = asked.reply(Request(LONG.messages, {"temperature": 0}, max_tokens=2))
         assert isinstance(next(events), Waiting)
         other.kill()  # the system frees what it held
         rest = list(events)

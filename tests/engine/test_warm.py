@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Python has no U
 
 TEXT = "one two three four five six seven eight nine ten " * 3
 MESSAGES = (Message(Role.USER, TEXT),)
-KEPT = Request(MESSAGES, max_tokens=2, owner="somebody")
+KEPT = Request(MESSAGES, {"temperature": 0}, max_tokens=2, owner="somebody")
 
 
 @pytest.fixture
