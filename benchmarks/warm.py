@@ -1,7 +1,8 @@
 """One-shots with an engine that stayed: the first byte of `llamachat "ten words"`, against one that starts cold.
 
 `python -m benchmarks.warm [--model GGUF] [--rounds N]`. Whole processes, from their start to the first byte on stdout,
-cold and warm in turn with other words each time; the model is in the page cache, and nothing is kept on the disk.
+cold and warm in turn with other words each time; the model is in the page cache, and nothing is kept on the disk. No
+limit is set, so that a cold one loads a large model as for an answer of the usual length.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -48,12 +50,13 @@ def measure(model: Path, rounds: int) -> Iterator[Row]:
 def _first_byte(model: Path, words: random.Random, environment: Mapping[str, str]) -> float:
     """Seconds from the start of the process."""
     question = " ".join(words.choices(_WORDS, k=10))
-    command = [*_LLAMACHAT, "-q", "-m", str(model), "-n", "16", question]
+    command = [*_LLAMACHAT, "-q", "-m", str(model), question]
     started = time.perf_counter()
     with subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         os.read(process.stdout.fileno(), 1)
         seconds = time.perf_counter() - started
+        process.send_signal(signal.SIGINT)
         process.stdout.read()
     return seconds
 

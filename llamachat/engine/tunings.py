@@ -21,6 +21,8 @@ _MOST = 64  # models that are remembered, the latest
 _WORTH_IT = 0.95  # of the time that a chat's way would take: then a one-shot takes the other
 _USUAL_ANSWER = 200  # tokens, where nobody set a limit
 
+_LARGE = 3 << 30  # bytes of a model that takes seconds to repack
+_BRIEF = 50  # tokens of an answer that are written sooner without
 _LARGEST = 512  # threads that llama.cpp takes, and tokens of a batch
 
 
@@ -102,7 +104,9 @@ def apply(options: LoadOptions, known: Known | None, errand: Errand | None = Non
 
     The same errand takes the same way as long as the same is known.
     """
-    if known is None or known.tuned is None:
+    if known is None:
+        return replace(options, use_extra_buffers=not _is_brief(options.path, errand))
+    if known.tuned is None:
         return options
     tuned = known.tuned
     return replace(options, tuned=tuned, use_extra_buffers=repacks(tuned, errand))
@@ -115,6 +119,18 @@ def repacks(tuned: Tuned, errand: Errand | None) -> bool:
     repacked, plain = errand.seconds(tuned.repacked), errand.seconds(tuned.plain)
     chats, other = (repacked, plain) if tuned.repack else (plain, repacked)
     return tuned.repack if other > _WORTH_IT * chats else not tuned.repack
+
+
+def _is_brief(model: str, errand: Errand | None) -> bool:
+    """Whether an answer is at its end before repacking would pay, by what was measured elsewhere (docs/tuning.md).
+
+    Both what a large model's repacking takes and what it gains a token grow with its size, so tokens tell.
+    """
+    if errand is None or errand.n_answer is None or errand.n_answer > _BRIEF:
+        return False
+    with suppress(OSError):
+        return Path(model).stat().st_size > _LARGE
+    return False
 
 
 def in_words(tuned: Tuned) -> str:

@@ -118,6 +118,16 @@ def test_before_anything_is_known_all_is_as_it_was(model):
 
 
 @pytest.mark.parametrize(
+    ("errand", "repack"), [(None, True), (Errand(30), True), (Errand(30, 300), True), (Errand(30, 13), False)]
+)
+def test_before_anything_is_known_a_large_models_brief_answer_waits_for_no_repacking(tmp_path, errand, repack):
+    path = tmp_path / "large.gguf"
+    with path.open("wb") as file:
+        file.truncate(4 << 30)  # on the disk it is nothing
+    assert apply(LoadOptions(str(path)), None, errand).use_extra_buffers is repack
+
+
+@pytest.mark.parametrize(
     ("errand", "repack"),
     [
         (None, True),  # a chat goes on
