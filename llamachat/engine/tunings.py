@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -146,14 +147,20 @@ def in_words(tuned: Tuned) -> str:
 
 
 def _completed(tuned: Tuned, before: Tuned | None) -> Tuned:
-    """With the threads and the flash attention of an earlier measurement, where the user's choice left none to make."""
+    """With the threads and the flash attention of an earlier measurement, where the user's choice left none to make.
+
+    The gains are the earlier ones then: they are those of what holds without such a choice.
+    """
     if before is None or before.n_cores != tuned.n_cores:
         return tuned
+    kept: dict[str, Any] = {}
     if tuned.n_threads is None:
-        tuned = replace(tuned, n_threads=before.n_threads, n_threads_prefill=before.n_threads_prefill)
+        kept |= {"n_threads": before.n_threads, "n_threads_prefill": before.n_threads_prefill}
     if tuned.flash_attention is None and before.flash_attention is not None:
-        tuned = replace(tuned, flash_attention=before.flash_attention, kv_type=before.kv_type)
-    return tuned
+        kept |= {"flash_attention": before.flash_attention, "kv_type": before.kv_type}
+    if kept:
+        kept |= {"decode_gain": before.decode_gain, "prefill_gain": before.prefill_gain}
+    return replace(tuned, **kept)
 
 
 def _threads(tuned: Tuned) -> str:

@@ -162,7 +162,7 @@ def test_the_options_have_what_was_measured_and_the_way(tunings, model):
 
 def test_what_the_users_choice_left_open_stays_as_it_was_measured(tunings, model):
     tunings.remember(model, TUNED)
-    tunings.remember(model, replace(TUNED, n_threads=None, n_threads_prefill=None, chunk=128))
+    tunings.remember(model, replace(TUNED, n_threads=None, n_threads_prefill=None, chunk=128, decode_gain=1.0))
     assert tunings.known(model).tuned == replace(TUNED, chunk=128)
     tunings.remember(model, replace(TUNED, flash_attention=None, kv_type="q8_0"))
     assert tunings.known(model).tuned == TUNED
