@@ -47,7 +47,9 @@ COSTS = {
 
 
 def describe_exit(returncode: int) -> str:
-    """How a process ended, in words: `SIGSEGV`, `exit code 70`."""
+    """How a process ended, in words: `SIGSEGV`, `exit code 70`. 0 is of one that was not ours to wait for."""
+    if returncode == 0:
+        return "without a word"
     if returncode < 0:
         with suppress(ValueError):
             return signal.Signals(-returncode).name

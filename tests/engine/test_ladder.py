@@ -45,6 +45,7 @@ def test_a_rung_includes_those_before_it():
         (-9, "SIGKILL", False),
         (1, "exit code 1", False),
         (0xC0000005, "exit code 0xc0000005", True),
+        (0, "without a word", False),
     ],
 )
 def test_how_a_process_ended_is_told_in_words_and_judged(returncode, words, native):
