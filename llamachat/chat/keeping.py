@@ -25,6 +25,11 @@ class Keeping(Keeper, Protocol):
 
     trouble: str | None
 
+    @property
+    def is_removed(self) -> bool:
+        """Whether the session was removed meanwhile."""
+        ...
+
     def begin(self, head: Head) -> None:
         """The session of what follows. Once, before the first turn."""
         ...

@@ -38,6 +38,7 @@ class Kept:
         self._damage: list[str] = []  # what a strict one has to tell yet
         self._store: Store | None = None
         self._retries: Retries | None = None
+        self._journals: list[Journal] = []
         self._opening = threading.Lock()
         self.on_saved: Callable[[], None] = lambda: None  # what had to wait is written; called from any thread
 
@@ -65,13 +66,17 @@ class Kept:
         """What keeps a new conversation."""
         from llamachat.store.journal import Journal  # noqa: PLC0415
 
-        return Journal(self.store, strict=self._strict, on_trouble=self._try_again)
+        return self._noted(Journal(self.store, strict=self._strict, on_trouble=self._try_again))
 
     def keep_on(self, transcript: Transcript) -> Keeping:
         """What goes on keeping one that was loaded."""
         from llamachat.store.journal import Journal  # noqa: PLC0415
 
-        return Journal.resume(self.store, transcript, strict=self._strict, on_trouble=self._try_again)
+        return self._noted(Journal.resume(self.store, transcript, strict=self._strict, on_trouble=self._try_again))
+
+    def _noted(self, journal: Journal) -> Journal:
+        self._journals.append(journal)
+        return journal
 
     def _try_again(self, journal: Journal) -> None:
         """Until it is written, also while nothing is said."""
@@ -100,13 +105,23 @@ class Kept:
         return pick_session(self.store(), choices, self._environment)
 
     def close(self) -> None:
-        """What waits is tried once more; what cannot be written is told."""
+        """What waits is tried once more; what cannot be written is told. After the engine has ended."""
         for line in self._damage:
             self._say(line)
         for journal in self._retries.close() if self._retries else ():
             self._say(f"this chat was not saved: {journal.trouble}")
         if self._store is not None:
+            with suppress(StorageError):
+                self._forget_removed(self._store)
             self._store.close()
+
+    def _forget_removed(self, store: Store) -> None:
+        """What was evaluated for sessions that were removed while they were open here may have been written since."""
+        sessions = {session for journal in self._journals for session in journal.sessions}
+        if removed := [session for session in sessions if not store.has(session)]:
+            from llamachat.cache import Cache  # noqa: PLC0415  few chats are removed while they are open
+
+            Cache(self._environment.paths.blocks).forget(removed)
 
 
 def as_it_was(choices: Choices, transcript: Transcript, shelf: Shelf) -> Choices:

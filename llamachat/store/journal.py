@@ -76,6 +76,7 @@ class Journal:
         self._has_begun = False  # the session here
         self._remark = ""
         self.session: str | None = None
+        self.sessions: set[str] = set()  # all that were written to here: one that was removed is followed by another
         self.trouble: str | None = None
         self.is_held_up = False  # by another process, as far as that is the trouble
 
@@ -92,6 +93,7 @@ class Journal:
         journal = cls(open_store, strict=strict, on_trouble=on_trouble)
         head = transcript.session
         journal.session = head.id
+        journal.sessions.add(head.id)
         journal._head = Head(head.title, head.model, head.preset, head.system, head.one_shot, head.path)
         journal._turns = {entry.turn.number: entry.turn for entry in transcript.entries}
         journal._numbers |= {entry.turn.number: entry.turn.number for entry in transcript.entries}
@@ -235,6 +237,7 @@ class Journal:
             path=head.path,
         )
         self.session = made.id
+        self.sessions.add(made.id)
 
     def _begin_again(self, store: Store, said: Sequence[Turn], title: str) -> None:
         """A new session, if the old one was removed, with these turns: what is under way."""
@@ -276,6 +279,14 @@ class Journal:
     def _translated(self, made: Made | None) -> Made | None:
         """The turns and summaries that it names by the database's numbers."""
         return translated(made, self._numbers, self._summaries)
+
+    @property
+    def is_removed(self) -> bool:
+        """Whether the session was removed, by somebody else; False while that cannot be told."""
+        try:
+            return self.session is not None and not self._opened().has(self.session)
+        except StorageError:
+            return False
 
     def _session(self) -> str:
         assert self.session is not None

@@ -168,7 +168,9 @@ class Chat:
             return
         self._identify()
         self.keeping.catch_up()
-        if not self.keeping.trouble:  # else what keeps it tells it, when all was tried
+        if self.keeping.is_removed:
+            self.say("This chat was removed meanwhile.", Look.DIM)
+        elif not self.keeping.trouble:  # else what keeps it tells it, when all was tried
             self.say("To go on with this chat: llamachat -c", Look.DIM)
 
     def choose(self, choices: Choices) -> None:

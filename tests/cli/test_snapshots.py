@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from llamachat.cache import Cache
+from llamachat.chat.conversation import Conversation
+from llamachat.chat.keeping import Head
+from llamachat.cli.keep import Kept
+from llamachat.environment import Environment
+from llamachat.store.sessions import Store
+from llamachat.types import Message, Role
 
 DOCUMENT = " ".join(f"Item {number}: {number * number % 97} stones." for number in range(45)).encode()  # 450 tokens
 
@@ -74,3 +83,26 @@ def test_a_removed_session_takes_its_blocks_with_it(ask, run, kept):
     assert ask("--no-save", "Which item has the most?")["usage"]["reused_tokens"] > 400
     assert run("sessions", "remove", "--yes", second["session"]).code == 0
     assert blocks(kept()) == []
+
+
+def test_what_was_written_for_a_session_that_was_removed_while_it_was_open_goes_at_its_end(tmp_path):
+    """Its engine did not know, and had written nothing before."""
+    environment = replace(Environment.of_process(), variables={"LLAMACHAT_HOME": str(tmp_path)})
+    paths = environment.paths
+    paths.make()
+    kept = Kept(environment, print)
+    keeping = kept.keep()
+    keeping.begin(Head("hi"))
+    Conversation.of((Message(Role.USER, "hi"),), keeping)
+    session = keeping.session
+    with Store(paths.sessions) as store:
+        store.remove([session])
+    block = paths.blocks / "model" / "block.kv"
+    block.parent.mkdir(parents=True)
+    block.write_bytes(b"KV")
+    other = block.with_name("other.kv")
+    other.write_bytes(b"KV")
+    Cache(paths.blocks).claim(session, ["model/block.kv"])
+    kept.close()
+    assert not block.exists()
+    assert other.exists()

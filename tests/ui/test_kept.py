@@ -179,6 +179,15 @@ def test_leaving_says_how_to_come_back(chat):
     assert "To go on with this chat: llamachat -c" in desk.shown
 
 
+def test_leaving_a_chat_that_was_removed_says_so(chat):
+    desk = chat(["hello"])
+    desk("hi")
+    desk.store.remove([desk.chat.keeping.session])
+    desk.chat.say_goodbye()
+    assert "This chat was removed meanwhile." in desk.shown
+    assert "llamachat -c" not in desk.shown
+
+
 def test_why_tells_what_made_the_answer(chat):
     desk = chat(["hello"])
     desk("hi")
