@@ -29,7 +29,9 @@ def run(app: typer.Typer, arguments: list[str], name: str, context: object = Non
         result = command.main(args=arguments, prog_name=name, standalone_mode=False, obj=context)
     except ClickException as error:
         message = error.format_message().replace("\n", " ").rstrip(".")
-        raise UsageError(f"{message[0].lower()}{message[1:]}.", f"All options: {name} --help") from error
+        where = getattr(error, "ctx", None)  # the command of a group whose usage was wrong
+        page = where.command_path if where else name
+        raise UsageError(f"{message[0].lower()}{message[1:]}.", f"All options: {page} --help") from error
     except SystemExit as error:  # Click's answer to a reader that closed the pipe
         raise BrokenPipeError from error
     if result == _INTERRUPTED and type(result) is int:  # Typer's answer to Ctrl-C

@@ -395,3 +395,9 @@ def test_a_pinned_exchange_stays_when_a_one_shot_goes_on_with_a_chat(run, sessio
     assert answered["context"]["dropped_turns"] == dry["context"]["dropped_turns"]
     with Store(file) as store:
         assert said(store, chat) == [*before, *([] if arguments else ["What is my name?", answered["text"]])]
+
+
+def test_a_wrong_option_names_the_page_of_its_command(sessions):
+    assert "All options: llamachat sessions search --help" in sessions("search").err
+    assert "All options: llamachat sessions import --help" in sessions("import", "x", "--nope").err
+    assert "All options: llamachat sessions --help" in sessions("--nope").err
