@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -41,7 +42,7 @@ class Recording(EngineProcess):
     def prefill(self, request: Request) -> None:
         super().prefill(request)
         if self.waits:
-            assert isinstance(self._items.get(timeout=60), PrefillDone)
+            assert isinstance(self._inbox.next(time.monotonic() + 60), PrefillDone)
 
 
 @pytest.fixture
