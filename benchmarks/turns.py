@@ -6,7 +6,6 @@ after the other; for comparison at the same moment with `engine.take_turns` off,
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
@@ -17,8 +16,7 @@ from operator import truediv
 from pathlib import Path
 from statistics import median
 
-from benchmarks.report import HEADER, Row, in_seconds
-from benchmarks.starter import starter
+from benchmarks.report import Row, in_seconds, print_measured
 
 BAR = 1.0
 _ONE_SHOT = (sys.executable, "-m", "llamachat", "-q", "--no-save", "-n", "100", "-t", "0")
@@ -45,20 +43,7 @@ def _seconds(model: Path, environment: Mapping[str, str], *, at_once: bool) -> f
     started = time.perf_counter()
     processes = []
     for question in _QUESTIONS:
-        command = [
-            sys.executable,
-            "-m",
-            "llamachat",
-            "-q",
-            "--no-save",
-            "-m",
-            str(model),
-            "-n",
-            "100",
-            "-t",
-            "0",
-            question,
-        ]
+        command = [*_ONE_SHOT, "-m", str(model), question]
         process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         processes.append(process)
         if not at_once:
@@ -68,13 +53,7 @@ def _seconds(model: Path, environment: Mapping[str, str], *, at_once: bool) -> f
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.turns", description=__doc__)
-    parser.add_argument("--model", type=Path, default=starter())
-    parser.add_argument("--rounds", type=int, default=5)
-    arguments = parser.parse_args()
-    print(HEADER)
-    for row in measure(arguments.model, arguments.rounds):
-        print(row.line(), flush=True)
+    print_measured(measure, "python -m benchmarks.turns", __doc__)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ limit is set, so that a cold one loads a large model as for an answer of the usu
 
 from __future__ import annotations
 
-import argparse
 import os
 import random
 import signal
@@ -19,8 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from statistics import median
 
-from benchmarks.report import HEADER, Row, in_seconds
-from benchmarks.starter import starter
+from benchmarks.report import Row, in_seconds, print_measured
 
 BAR = 0.1
 _WORDS = ("river", "stone", "garden", "window", "letter", "morning", "paper", "engine", "silver", "question", "north")
@@ -62,13 +60,7 @@ def _first_byte(model: Path, words: random.Random, environment: Mapping[str, str
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.warm", description=__doc__)
-    parser.add_argument("--model", type=Path, default=starter())
-    parser.add_argument("--rounds", type=int, default=5)
-    arguments = parser.parse_args()
-    print(HEADER)
-    for row in measure(arguments.model, arguments.rounds):
-        print(row.line(), flush=True)
+    print_measured(measure, "python -m benchmarks.warm", __doc__)
 
 
 if __name__ == "__main__":
