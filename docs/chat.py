@@ -22,8 +22,9 @@ pasted arrives as one piece and is shown folded, as `[142 lines pasted]`; Ctrl-X
 
 **Files**: `@notes.txt` anywhere in a message attaches that file (`@"two words.txt"` with blanks in its name). Its
 size and tokens are shown before it is sent; a folder or a pattern (`@src/`, `@src/*.py`) is listed and asked about;
-binary files and those of more than 4 MiB are refused. The file comes first and your words after it, so the next question about it is quick. Only
-what you typed is looked at: a pasted text cannot attach anything. `\\@name` stays text.
+binary files and those of more than 4 MiB are refused. The file comes first and your words after it, so the next
+question about it is quick. Only what you typed is looked at: a pasted text cannot attach anything. `\\@name`
+stays text.
 
 **Typed ahead**: keys pressed while an answer streams are not echoed; they appear in the next prompt, and Enter among
 them sends. The prompt is there while the model loads.
@@ -47,12 +48,12 @@ model only its end; `/thoughts` shows it.
 Ctrl-C stops an answer; what was said is kept, and `/continue` goes on from there. At an empty prompt Ctrl-C twice,
 or Ctrl-D, leaves.
 
-**Several answers**: `/retry --n 3` makes three at once (nine at most), a word of each in turn. The first is shown as it comes, the
-others after it, and a key picks the one that the chat goes on from, without reading it again; all are kept as branches.
-Ctrl-C stops all of them, and what was said can be picked and gone on with. They share the context: where it is full,
-those that are not at their end are cut, and `/continue` makes room. With a seed each has its own (7, 8, 9), and the
-same seed with the same N gives the same answers. Alone, an answer with one of these seeds may differ by a word, since
-the last bits of the arithmetic depend on how much is computed at a time.
+**Several answers**: `/retry --n 3` makes three at once (nine at most), a word of each in turn. The first is shown as
+it comes, the others after it, and a key picks the one that the chat goes on from, without reading it again; all are
+kept as branches. Ctrl-C stops all of them, and what was said can be picked and gone on with. They share the context:
+where it is full, those that are not at their end are cut, and `/continue` makes room. With a seed each has its own (7,
+8, 9), and the same seed with the same N gives the same answers. Alone, an answer with one of these seeds may differ by
+a word, since the last bits of the arithmetic depend on how much is computed at a time.
 
 The line below the prompt has the model, the preset, how full the context is, and the speed of the last answer.
 Colours follow the terminal's background; `theme = "light"` or `"dark"` decides it, `NO_COLOR` turns them off. `bell

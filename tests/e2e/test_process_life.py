@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 LLAMACHAT = [sys.executable, "-m", "llamachat"]
-LONG = "Write a very long story about a lighthouse."
+LONG = "Write a very long story about a lighthouse."  # no model of the tests comes to an end with it
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 
@@ -81,8 +81,8 @@ def test_ctrl_c_of_a_terminal_reaches_the_whole_group_and_the_engine_ignores_it(
     assert (process.returncode, err) == (130, b"")
 
 
-def test_ctrl_c_as_json_tells_that_it_was_interrupted(environment, parrot):
-    process = start(environment, "--json", "-m", str(parrot), LONG)
+def test_ctrl_c_as_json_tells_that_it_was_interrupted(environment, starter):
+    process = start(environment, "--json", "-m", str(starter), "-t", "0", LONG)  # far more than 1.5 s
     engine_of(process)
     time.sleep(1.5)
     process.send_signal(signal.SIGINT)
