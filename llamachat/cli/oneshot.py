@@ -173,6 +173,7 @@ def _answer(
         for event in answer_despite_crash(conversation, engine, settings):
             match event:
                 case Loading() | Reading() | Waiting():
+                    writer.break_line()  # where an answer waits in its middle
                     status.progress(event)
                 case Delta() if not as_json:
                     writer.write(event.text)

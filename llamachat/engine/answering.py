@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 
 from llamachat.engine.protocol import Done, Frame, PrefillProgress, Reply, TextDelta
 from llamachat.engine.ready import Ready
 from llamachat.engine.text import AnswerText
+from llamachat.engine.turns import Turn
 from llamachat.llama.candidates import generate_together
 from llamachat.llama.generate import generate, one_by_one
 from llamachat.llama.sampling import Sampler
@@ -21,18 +21,18 @@ _FLUSH_SECONDS = 0.02  # text goes out this often at most: each frame wakes the 
 Send = Callable[[Frame], None]
 
 
-def reply(frame: Reply, ready: Ready, send: Send) -> None:
+def reply(frame: Reply, ready: Ready, send: Send, turn: Turn) -> None:
     """Send all answers of a Reply: one for each seed, in one batch where the model's memory allows that.
 
-    An abort ends those that go on, with what they have said.
+    An abort ends those that go on, with what they have said. What they take does not count the turns of others.
     """
-    started = time.monotonic()
+    started = turn.clock()
     _, tokens = ready.prompt(frame.messages, open_answer=frame.open_answer, raw_tags=frame.raw_tags)
-    answers = [_Answer(frame, index, ready, send, len(tokens), started) for index in range(len(frame.seeds))]
+    answers = [_Answer(frame, index, ready, send, turn, len(tokens), started) for index in range(len(frame.seeds))]
     at_a_time = max(1, ready.session.most_branches)
     with suppress(Aborted):
         for first in range(0, len(answers), at_a_time):
-            _answer(frame, ready, send, tokens, answers[first : first + at_a_time])
+            _answer(frame, ready, send, turn, tokens, answers[first : first + at_a_time])
     for answer in answers:
         if not answer.has_ended:
             answer.end(FinishReason.INTERRUPTED)
@@ -40,14 +40,17 @@ def reply(frame: Reply, ready: Ready, send: Send) -> None:
         ready.snapshots.sent(frame.owner)
 
 
-def _answer(frame: Reply, ready: Ready, send: Send, tokens: Sequence[int], answers: Sequence[_Answer]) -> None:
+def _answer(
+    frame: Reply, ready: Ready, send: Send, turn: Turn, tokens: Sequence[int], answers: Sequence[_Answer]
+) -> None:
     """Evaluate the prompt, and generate these answers. Raises Aborted."""
 
     def report(done: int, total: int) -> None:
         send(PrefillProgress(frame.id, done, total))
+        turn.share()
 
     session, vocabulary = ready.session, ready.model.vocabulary
-    n_reused = ready.evaluate(tokens, exact=frame.exact, shift=frame.shift, on_progress=report)
+    n_reused = ready.evaluate(tokens, exact=frame.exact, shift=frame.shift, on_progress=report, clock=turn.clock)
     with ExitStack() as stack:
         samplers = []
         for answer in answers:
@@ -78,13 +81,16 @@ def _drafting(frame: Reply, ready: Ready) -> Drafting | None:
 class _Answer:
     """One answer: its text on the way out, and its end."""
 
-    def __init__(self, frame: Reply, index: int, ready: Ready, send: Send, n_prompt: int, started: float) -> None:
+    def __init__(
+        self, frame: Reply, index: int, ready: Ready, send: Send, turn: Turn, n_prompt: int, started: float
+    ) -> None:
         self.seed = frame.seeds[index]
         self.has_ended = False
         self.drafting: Drafting | None = None
         self._id, self._index = frame.id, index
         self._ready = ready
         self._send = send
+        self._turn = turn
         self._n_prompt = n_prompt
         self._started = started
         self._n_reused = 0
@@ -102,22 +108,22 @@ class _Answer:
     def begin(self, n_reused: int) -> None:
         """The prompt has been evaluated, but for so many tokens that were in the cache."""
         self._n_reused = n_reused
-        self._prefilled = time.monotonic()
+        self._prefilled = self._turn.clock()
 
     def take(self, token: int) -> bool:
         """One more token; False when a stop string ends the answer."""
         self._unsent += self._text.feed(token, self._ready.model.vocabulary.piece(token))
-        now = time.monotonic()
+        now = self._turn.clock()
         self._first_token = self._first_token or now
-        if self._unsent and now - self._sent >= _FLUSH_SECONDS:
+        if now - self._sent >= _FLUSH_SECONDS:
             self._flush()
-            self._sent = now
+            self._turn.share()
         return not self._text.stopped
 
     def end(self, reason: FinishReason) -> None:
         """Send the rest of the text, and the frame that closes the answer."""
         self.has_ended = True
-        ended = time.monotonic()
+        ended = self._turn.clock()
         self._unsent += self._text.flush()
         self._flush()
         ids = self._text.ids
@@ -142,4 +148,4 @@ class _Answer:
     def _flush(self) -> None:
         if self._unsent:
             self._send(TextDelta(self._id, self._unsent, self._index))
-            self._unsent = ""
+            self._unsent, self._sent = "", self._turn.clock()

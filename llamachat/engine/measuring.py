@@ -26,14 +26,19 @@ class Measuring:
         self.is_wanted = wanted and can_be_tuned(ready.model)
         self._tuning: Tuning | None = None
 
-    def at_once(self, number: int) -> None:
+    def at_once(self, number: int, on_step: Callable[[], None]) -> None:
         """Measure everything, for the request with this number. Raises UsageError where there is nothing to choose."""
         if not can_be_tuned(self._ready.model):
             raise UsageError("there is nothing to tune: this model runs on a GPU, or has an unusual cache.")
         tuning = Tuning(self._ready.model, self._abort)
+
+        def report(what: str) -> None:
+            self._send(TuneStep(number, what))
+            on_step()
+
         try:
             self._prove()
-            tuned = tuning.run(lambda what: self._send(TuneStep(number, what)))
+            tuned = tuning.run(report)
         except Aborted:
             self._send(TuneDone(number, None, is_stopped=True))
         else:

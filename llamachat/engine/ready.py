@@ -74,18 +74,24 @@ class Ready:
         return one[: max(0, common_prefix(one, other) - 1)]  # the last may be a space, which joins what comes
 
     def evaluate(
-        self, tokens: Sequence[int], *, exact: bool, shift: bool, on_progress: OnProgress | None = None
+        self,
+        tokens: Sequence[int],
+        *,
+        exact: bool,
+        shift: bool,
+        on_progress: OnProgress | None = None,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> int:
         """Let the session hold a prompt, with blocks from the disk where that is quicker; how many tokens were spared.
 
-        Raises what `Session.sync` does.
+        `clock` gives the seconds by which the rate is measured. Raises what `Session.sync` does.
         """
         if self.snapshots:
             self.snapshots.restore(tokens, exact=exact, shift=shift)
-        started = time.perf_counter()
+        started = clock()
         n_reused = self.session.sync(tokens, exact=exact, shift=shift, on_progress=on_progress)
         if self.snapshots:
-            self.snapshots.rates.evaluated(len(tokens) - n_reused, time.perf_counter() - started)
+            self.snapshots.rates.evaluated(len(tokens) - n_reused, clock() - started)
         return n_reused
 
     def forget(self) -> None:

@@ -2,7 +2,7 @@
 
 Two that compute at once wait for each other's threads, and neither is half as fast as alone. The turn is the lock of a
 file that every user of the machine can open; it frees itself when its holder ends. Where there can be no such file,
-everybody computes at once.
+everybody computes at once. Most answers take one turn; a long one lets who waits have theirs in between.
 
 A holder can be stopped (Ctrl-Z, SIGSTOP) without letting go. So it shows a sign of life, the file's time, and
 nobody waits for one that shows none.
@@ -23,6 +23,8 @@ from llamachat.locks import try_lock
 
 _POLL = 0.02  # seconds between two tries for the turn
 _SIGN = 0.5  # between two signs of life
+_LONG = 30.0  # of a turn, after which others come first
+_GAP = 0.05  # in which whoever waits takes the turn
 _SILENCE = 3.0  # without a sign, after which nobody waits any more
 _LOOK = 0.2  # between two looks for others while working ahead
 _FIRST_WORD = 0.2  # of a wait that is worth a word
@@ -39,33 +41,70 @@ class Flag(Protocol):
     def __bool__(self) -> bool: ...
 
 
+class Turn:
+    """A turn that somebody has. `wait` gives the locked file, or None where everybody computes."""
+
+    def __init__(self, wait: Callable[[], int | None], long: float) -> None:
+        self._wait = wait
+        self._long = long
+        self._lock = threading.Lock()  # of the file, which must not be another's when it gets a sign of life
+        self._file = wait()
+        self._since = time.monotonic()
+        self._away = 0.0
+
+    def clock(self) -> float:
+        """Seconds on a clock that stands still while another has the turn."""
+        return time.monotonic() - self._away
+
+    def share(self) -> None:
+        """To be called between two steps of the work: after a long turn whoever waits comes first."""
+        if self._file is None or time.monotonic() - self._since < self._long:
+            return
+        left = time.monotonic()
+        self.end()
+        time.sleep(_GAP)
+        self._file = self._wait()
+        self._since = time.monotonic()
+        self._away += self._since - left
+
+    def show_life(self) -> None:
+        with self._lock:
+            if self._file is not None:
+                _show_life(self._file)
+
+    def end(self) -> None:
+        with self._lock:
+            file, self._file = self._file, None
+            if file is not None:
+                os.close(file)
+
+
 class Turns:
     """The turns of one engine. `place` is the file, None for an engine that waits for nobody.
 
-    Once `abort` is raised, nothing is waited for; nor is a holder that was silent for so many seconds.
+    Once `abort` is raised, nothing is waited for; nor is a holder that was silent for `silence` seconds. A turn is
+    `long` after so many.
     """
 
-    def __init__(self, place: Path | None, abort: Flag, silence: float = _SILENCE) -> None:
+    def __init__(self, place: Path | None, abort: Flag, silence: float = _SILENCE, long: float = _LONG) -> None:
         self._place = place
         self._abort = abort
         self._silence = silence
+        self._long = long
         self._given_up: int | None = None  # the last sign of life of a holder that nobody waits for
 
     @contextmanager
-    def taken(self, on_wait: Callable[[float], None], is_stuck: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    def taken(self, on_wait: Callable[[float], None], is_stuck: Callable[[], bool] = lambda: False) -> Iterator[Turn]:
         """With the turn; it is waited for, and `on_wait` is told for how many seconds, once a second.
 
         Who `is_stuck` meanwhile shows no sign of life.
         """
-        file = self._wait(on_wait)
-        if file is None:
-            yield
-            return
+        turn = Turn(lambda: self._wait(on_wait), self._long)
         try:
-            with _every(_SIGN, lambda: None if is_stuck() else _show_life(file)):
-                yield
+            with _every(_SIGN, lambda: None if is_stuck() else turn.show_life()):
+                yield turn
         finally:
-            os.close(file)
+            turn.end()
 
     @contextmanager
     def ahead(self) -> Iterator[None]:

@@ -41,7 +41,7 @@ from llamachat.engine.protocol import (
     failure,
 )
 from llamachat.engine.ready import Ready
-from llamachat.engine.turns import Turns
+from llamachat.engine.turns import Turn, Turns
 from llamachat.errors import ExitCode, LlamachatError
 from llamachat.llama import machine
 from llamachat.llama.lib import AbortFlag, C, ExtraBuffers, Log, build_description, check_abi, devices
@@ -150,8 +150,8 @@ class Worker:
                 self._load(frame)
             case Reply():
                 self._is_private |= frame.owner is None
-                with self._turn(frame.id):
-                    answering.reply(frame, self._loaded(), self._channel.send)
+                with self._turn(frame.id) as turn:
+                    answering.reply(frame, self._loaded(), self._channel.send, turn)
                 self._has_answered = True
             case Render():
                 self._render(frame, self._loaded())
@@ -164,7 +164,7 @@ class Worker:
             case Tune():
                 self._tune(frame)
 
-    def _turn(self, number: int) -> AbstractContextManager[None]:
+    def _turn(self, number: int) -> AbstractContextManager[Turn]:
         """The turn at the cores, for the request with this number."""
         channel = self._channel
         return self._turns.taken(lambda seconds: channel.send(Waiting(number, seconds)), lambda: channel.is_stuck)
@@ -200,8 +200,8 @@ class Worker:
 
     def _tune(self, frame: Tune) -> None:
         measuring = Measuring(self._loaded(), self.abort, self._channel.send, wanted=False)
-        with self._turn(frame.id):
-            measuring.at_once(frame.id)
+        with self._turn(frame.id) as turn:
+            measuring.at_once(frame.id, turn.share)
 
     def _render(self, frame: Render, ready: Ready) -> None:
         text, tokens = ready.prompt(frame.messages, open_answer=frame.open_answer, raw_tags=frame.raw_tags)

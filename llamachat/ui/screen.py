@@ -169,6 +169,7 @@ class AnswerView:
     def show(self, event: Event) -> None:
         match event:
             case Loading() | Reading() | Waiting():
+                self._writer.break_line()  # where an answer waits in its middle
                 self._status.progress(event)
             case Notice():
                 self._writer.break_line()

@@ -11,6 +11,7 @@ from llamachat.environment import Environment
 from llamachat.ui.sanitise import sanitise, sanitise_line
 
 _PATIENCE = 0.4  # seconds before a sign of life is worth showing
+_LONG_WAIT = 10.0  # for another llamachat, worth a line where none moves
 _ERASE_LINE = "\r\x1b[K"
 
 
@@ -28,6 +29,7 @@ class Status:
         self._moves = environment.stderr_is_terminal and not (quiet or plain or environment.wants_plain)
         self._started = time.monotonic()
         self._reading_since = 0.0
+        self._has_told_wait = False
         self._lock = threading.Lock()
         self._latest = ""  # sign of life, shown or waiting for its moment
         self._timer: threading.Timer | None = None
@@ -37,12 +39,13 @@ class Status:
         """Waiting begins now: perhaps for a batch that is under way, of which nothing can be told."""
         self._started = time.monotonic()
         self._reading_since = 0.0
+        self._has_told_wait = False
         self.show("reading…")
 
     def progress(self, event: Loading | Reading | Waiting) -> None:
         """How far the engine has got, by its own count."""
         if isinstance(event, Waiting):
-            self.show(f"waiting for another llamachat… {event.seconds:.0f} s")
+            self._wait(event.seconds)
             return
         rate = ""
         if isinstance(event, Reading):
@@ -52,6 +55,13 @@ class Status:
         if event.total:
             what = "loading the model" if isinstance(event, Loading) else f"reading {event.total:,} tokens"
             self.show(f"{what}… {100 * event.done // event.total} %{rate}")
+
+    def _wait(self, seconds: float) -> None:
+        if self._moves:
+            self.show(f"waiting for another llamachat… {seconds:.0f} s")
+        elif seconds >= _LONG_WAIT and not self._has_told_wait:
+            self._has_told_wait = True
+            self.notice("waiting for another llamachat, which has the processor.")
 
     def show(self, text: str) -> None:
         """A sign of life, in place of the last. One that comes too early waits: the next may take long."""

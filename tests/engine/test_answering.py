@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections import defaultdict
 
 import msgspec
@@ -10,6 +12,7 @@ import pytest
 from llamachat.engine.answering import reply
 from llamachat.engine.protocol import Done, PrefillProgress, Reply, TextDelta
 from llamachat.engine.ready import Ready
+from llamachat.engine.turns import Turns
 from llamachat.llama.branches import Branches
 from llamachat.llama.lib import AbortFlag, C, Log
 from llamachat.types import FinishReason, LoadOptions, Message, Role, Sampling
@@ -27,6 +30,7 @@ FRAME = Reply(
     raw_tags=False,
     shift=False,
 )
+ALONE = Turns(None, AbortFlag())
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +43,7 @@ def ready(tiny_model) -> Ready:
     ready.model.close()
 
 
-def answered(ready: Ready, frame: Reply = FRAME, hear=None) -> list:
+def answered(ready: Ready, frame: Reply = FRAME, hear=None, turns: Turns = ALONE) -> list:
     frames = []
 
     def send(sent) -> None:
@@ -47,7 +51,8 @@ def answered(ready: Ready, frame: Reply = FRAME, hear=None) -> list:
         if hear:
             hear(sent)
 
-    reply(frame, ready, send)
+    with turns.taken(print) as turn:
+        reply(frame, ready, send, turn)
     return frames
 
 
@@ -141,3 +146,38 @@ def test_a_model_that_cannot_branch_answers_one_after_another(ready, monkeypatch
     assert texts(frames) == {0: alone[7], 1: alone[8], 2: alone[9]}
     order = [frame.index for frame in frames if isinstance(frame, TextDelta | Done)]
     assert order == sorted(order)
+
+
+def test_a_long_answer_lets_another_have_a_turn_and_does_not_count_it(ready, tmp_path):
+    frame = msgspec.structs.replace(FRAME, seeds=(7,), max_tokens=100)
+    whole = texts(answered(ready, frame))
+    place, waits = tmp_path / "turns", threading.Event()
+    had: list[tuple[float, float]] = []
+
+    def wait() -> None:
+        with Turns(place, AbortFlag()).taken(lambda _seconds: waits.set()):
+            since = time.monotonic()
+            time.sleep(1)
+            had.append((since, time.monotonic()))
+
+    other = threading.Thread(target=wait)
+    arrived: list[float] = []
+
+    def hear(sent) -> None:
+        if isinstance(sent, TextDelta):
+            if not arrived:
+                other.start()
+                waits.wait()
+            arrived.append(time.monotonic())
+
+    started = time.monotonic()
+    frames = answered(ready, frame, hear, Turns(place, AbortFlag(), long=0))
+    elapsed = time.monotonic() - started
+    other.join()
+    [(since, until)] = had
+    assert arrived[0] < since
+    assert until <= arrived[-1]  # it went on, when the other had ended
+    assert not any(since < at < until for at in arrived)
+    assert texts(frames) == whole
+    timings = ends(frames)[0].timings
+    assert timings.prefill + timings.decode < elapsed - 1

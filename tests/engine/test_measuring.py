@@ -145,7 +145,7 @@ def test_a_cancelled_one_says_so(ready):
     sent: list[Frame] = []
     abort = ready.session.abort
     abort.raise_()
-    Measuring(ready, abort, sent.append, wanted=False).at_once(3)
+    Measuring(ready, abort, sent.append, wanted=False).at_once(3, lambda: None)
     assert sent == [TuneDone(3, None, is_stopped=True)]
 
 
@@ -154,7 +154,7 @@ def test_on_a_gpu_there_is_nothing_to_measure(ready):
     measuring = Measuring(ready, ready.session.abort, lambda _frame: None, wanted=True)
     assert not measuring.is_wanted
     with pytest.raises(UsageError, match="nothing to tune"):
-        measuring.at_once(3)
+        measuring.at_once(3, lambda: None)
 
 
 # The parent's side

@@ -11,6 +11,7 @@ import pytest
 from llamachat.engine.answering import reply
 from llamachat.engine.protocol import Done, Reply, TextDelta
 from llamachat.engine.ready import Ready
+from llamachat.engine.turns import Turn
 from llamachat.llama import pagecache
 from llamachat.llama.lib import AbortFlag, C, Log
 from llamachat.llama.speculative import Speculation
@@ -36,6 +37,7 @@ FRAME = Reply(
     shift=False,
     speculate=True,
 )
+ALONE = Turn(lambda: None, long=0)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +75,7 @@ def parrot_twice(parrot, log) -> Iterator[Ready]:
 
 def answered(ready: Ready, frame: Reply) -> tuple[str, list[Done]]:
     frames: list = []
-    reply(frame, ready, frames.append)
+    reply(frame, ready, frames.append, ALONE)
     text = "".join(frame.text for frame in frames if isinstance(frame, TextDelta))
     return text, [frame for frame in frames if isinstance(frame, Done)]
 
@@ -160,7 +162,7 @@ def test_an_interrupted_answer_tells_what_was_guessed_until_then(ready):
         if isinstance(frame, TextDelta) and len(frames) > 8:
             ready.session.abort.raise_()
 
-    reply(FRAME, freely(ready), hear)
+    reply(FRAME, freely(ready), hear, ALONE)
     ready.session.abort.lower()
     assert frames[-1].reason is FinishReason.INTERRUPTED
     assert isinstance(frames[-1].draft, Drafted)

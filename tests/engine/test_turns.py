@@ -159,6 +159,43 @@ def test_work_ahead_that_is_under_way_gives_way(place):
     assert flag
 
 
+def test_after_a_long_turn_who_waits_comes_first(place):
+    order: list[str] = []
+    waits, is_over = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        with Turns(place, Flag()).taken(lambda _seconds: waits.set()):
+            order.append("other")
+        is_over.set()
+
+    other = threading.Thread(target=wait)
+    with Turns(place, Flag(), long=0).taken(print) as turn:
+        other.start()
+        waits.wait()
+        order.append("before")
+        turn.share()
+        is_over.wait(10)
+        order.append("after")
+        assert Turns(place, Flag()).is_anothers
+    other.join()
+    assert order == ["before", "other", "after"]
+
+
+def test_a_turn_that_is_not_long_is_kept(place):
+    with Turns(place, Flag(), long=60).taken(print) as turn:
+        clock, started = turn.clock(), time.monotonic()
+        turn.share()
+        assert turn.clock() - clock == pytest.approx(time.monotonic() - started, abs=0.01)
+        assert Turns(place, Flag()).is_anothers
+
+
+def test_where_there_are_no_turns_nothing_is_shared():
+    with Turns(None, Flag(), long=0).taken(pytest.fail) as turn:
+        started = turn.clock()
+        turn.share()
+        assert turn.clock() >= started
+
+
 @posix_only
 def test_a_holder_that_was_stopped_is_not_waited_for_for_ever_and_then_not_at_all(place):
     turns = Turns(place, Flag(), silence=1.0)

@@ -8,8 +8,10 @@ import time
 import pyte
 import pytest
 
-from llamachat.engine.base import Reading, Waiting
+from llamachat.engine.base import Delta, Reading, Waiting
 from llamachat.environment import Environment
+from llamachat.ui.answer import AnswerWriter, Harmless
+from llamachat.ui.screen import AnswerView
 from llamachat.ui.status import Status
 
 
@@ -48,6 +50,14 @@ def test_a_wait_for_another_llamachat_is_told_in_seconds_and_leaves_no_trace(sho
     assert lines() == ""
 
 
+def test_where_nothing_moves_a_long_wait_for_another_llamachat_is_a_line_once(shown):
+    status, lines = shown(plain=True)
+    for seconds in (0.4, 9.0, 10.0, 11.0):
+        status.progress(Waiting(seconds))
+    status.clear()
+    assert lines() == "llamachat: waiting for another llamachat, which has the processor."
+
+
 @pytest.mark.parametrize("option", ["quiet", "plain"])
 def test_where_nothing_may_move_or_be_said_nothing_is(shown, option):
     status, lines = shown(**{option: True})
@@ -55,3 +65,37 @@ def test_where_nothing_may_move_or_be_said_nothing_is(shown, option):
     status.progress(Waiting(5))
     status.clear()
     assert lines() == ""
+
+
+def test_an_answer_that_waits_in_its_middle_says_so_below_and_keeps_every_word():
+    screen = pyte.Screen(80, 4)
+    screen.set_mode(pyte.modes.LNM)
+    stream = pyte.Stream(screen)
+
+    class Out(io.BytesIO):
+        def write(self, data) -> int:
+            stream.feed(bytes(data).decode())
+            return len(data)
+
+    class Err(io.StringIO):
+        def write(self, text: str) -> int:
+            stream.feed(text)
+            return len(text)
+
+    environment = Environment(
+        io.BytesIO(), Out(), Err(), "utf-8",
+        stdin_is_terminal=True, stdout_is_terminal=True, stderr_is_terminal=True, variables={"TERM": "xterm"},
+    )  # fmt: skip
+
+    def lines() -> list[str]:
+        return [line.rstrip() for line in screen.display]
+
+    status = Status(environment, quiet=False, plain=False)
+    view = AnswerView(AnswerWriter(environment, Harmless(), status.clear), status, lambda *_: None, plain=False)
+    view.show(Delta("Once upon a "))
+    time.sleep(0.4)
+    view.show(Waiting(1.0))
+    assert lines() == ["Once upon a", "waiting for another llamachat… 1 s", "", ""]
+    view.show(Delta("time."))
+    view.end()
+    assert lines() == ["Once upon a", "time.", "", ""]
