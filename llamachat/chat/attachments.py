@@ -25,16 +25,15 @@ from pathlib import Path
 
 from llamachat.chat import document
 from llamachat.chat.code import Span, code_spans
+from llamachat.chat.composed import BREAK, words_of
 from llamachat.chat.document import Document
 from llamachat.chat.listing import Listing, in_folder, is_pattern, matching
 from llamachat.errors import ForbiddenTag, UsageError
 
-_BREAK = "\n\n"
 _APART = "\0"  # stands for what is not to be looked at
 _REFERENCE = re.compile(
     rf"""(?<![^\s(\[{{<"'“‘«])(?P<escape>\\?)@(?:"(?P<quoted>[^"\n{_APART}]+)"|(?P<bare>[^\s{_APART}]{{1,4096}}))"""
 )
-_BLOCK = re.compile(r"[^\n`]+:\n(?P<fence>`{3,})[a-z]*\n")  # the beginning of a document
 _PUNCTUATION = ".,;:!?…)]}>'\"”’»。，、；：！？）」』】》"
 _LANGUAGES = {  # of files whose suffix is not the language's name
     "cs": "csharp",
@@ -134,19 +133,7 @@ def compose(found: Found, documents: Sequence[Document]) -> str:
     for start, end, replacement in sorted(edits):
         words += found.text[position:start] + replacement
         position = end
-    return _BREAK.join([*map(_fenced, documents), words + found.text[position:]])
-
-
-def words_of(message: str) -> int:
-    """Where the words of a composed message begin, behind the documents at its head; 0 if there are none."""
-    start = 0
-    while block := _BLOCK.match(message, start):
-        closing = f"\n{block['fence']}{_BREAK}"
-        end = message.find(closing, block.end() - 1)
-        if end < 0:
-            break
-        start = end + len(closing)
-    return start
+    return BREAK.join([*map(_fenced, documents), words + found.text[position:]])
 
 
 def as_typed(message: str, folder: Path) -> str:
@@ -167,7 +154,7 @@ def located(error: ForbiddenTag, documents: Sequence[Document]) -> UsageError:
         if offset < len(block):
             line = max(1, block.count("\n", 0, offset) - 1)  # two stand before the text
             return UsageError(f"{file.name}, line {line}, contains {error.tag}, which frames turns.", error.hint)
-        offset -= len(block) + len(_BREAK)
+        offset -= len(block) + len(BREAK)
     return error
 
 

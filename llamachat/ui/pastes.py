@@ -14,6 +14,8 @@ from enum import StrEnum
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.layout.processors import Processor, Transformation, TransformationInput
 
+from llamachat.chat.composed import words_of
+
 _LINES, _CHARACTERS = 8, 1000  # from here on a text is folded
 _OWN_FACTOR = 10  # what the user wrote is to be seen, and is folded only when it is so many times as long
 _FIRST, _LAST = 0xD800, 0xDFFF
@@ -61,7 +63,7 @@ class Pastes:
 
         Files at the head of a message that comes back stay as they are, and are folded if they are long.
         """
-        if origin is Origin.WRITTEN and (start := _words_of(text)) and is_long(text[:start]):
+        if origin is Origin.WRITTEN and (start := words_of(text)) and is_long(text[:start]):
             head = _Fold(_FOLD.sub("\N{REPLACEMENT CHARACTER}", text[:start]), Origin.ATTACHED)
             return self._folded(head) + self.take(text[start:], origin)
         text = clean(text)
@@ -141,15 +143,6 @@ def is_long(text: str, factor: int = 1) -> bool:
 
 def has_fold(draft: str) -> bool:
     return bool(_FOLD.search(draft))
-
-
-def _words_of(text: str) -> int:
-    """Where the words of a message begin, behind the files that it came with."""
-    if ":\n```" not in text:
-        return 0
-    from llamachat.chat.attachments import words_of  # noqa: PLC0415  9 ms that the first prompt does not wait for
-
-    return words_of(text)
 
 
 def clean(text: str) -> str:

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llamachat.chat import listing
-from llamachat.chat.attachments import as_typed, compose, find, located, read_all, words_of
+from llamachat.chat.attachments import as_typed, compose, find, located, read_all
 from llamachat.chat.code import code_blocks
+from llamachat.chat.composed import own_words, words_of
 from llamachat.chat.document import MOST_BYTES, Document
 from llamachat.errors import ForbiddenTag, UsageError
 
@@ -253,4 +254,5 @@ def test_the_words_of_a_message_are_told_from_its_documents(texts, words):
     documents = [Document(Path("/a b.py"), "a b.py", text, len(text)) for text in texts]
     message = compose(find(words, Path("/nowhere")), documents)
     assert message[words_of(message) :] == words
+    assert own_words(message) == (words if words.strip() else message)
     assert as_typed(message, Path("/nowhere")) == message

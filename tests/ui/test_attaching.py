@@ -24,6 +24,16 @@ def test_a_file_is_shown_with_size_and_tokens_and_sent_before_the_words(chat, no
     assert message.index("the cat sat") < message.index("Who is in notes.txt?")
 
 
+def test_what_is_shown_of_a_message_with_files_are_its_words(chat, notes):
+    desk = chat(["a cat"])
+    desk("Who is in @notes.txt?")
+    desk("/tree")
+    assert "0 you: Who is in notes.txt?" in desk.shown
+    assert [session.title for session in desk.store.sessions()] == ["Who is in @notes.txt?"]
+    desk("/undo")
+    assert "Taken back: Who is in notes.txt?" in desk.shown
+
+
 def test_a_folder_is_asked_about(chat, notes):
     desk = chat(["fine"])
     desk.keys = ["n", "y"]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from llamachat.chat.composed import own_words
 from llamachat.chat.conversation import Turn
 from llamachat.chat.summary import Summary
 from llamachat.chat.transcript import Entry, Session, Transcript, title_of
@@ -153,7 +154,7 @@ def tree(chat: Chat, _: str) -> None:
     for turn, drawn in _drawn(chat.conversation.children(), None, ""):
         who = "you" if turn.message.role is Role.USER else "answer"
         mark = " <" if turn.number == chat.conversation.leaf else ""
-        line = f"{drawn}{turn.number} {who}: {_brief(turn.message.content)}{mark}"
+        line = f"{drawn}{turn.number} {who}: {_brief(own_words(turn.message.content))}{mark}"
         chat.say(line, Look.STRONG if turn.number in here else None)
     chat.say("/switch N stands at turn N; what is written next follows it.", Look.DIM)
 
@@ -197,7 +198,7 @@ def switch(chat: Chat, text: str) -> None:
     chat.last = None
     last = chat.conversation.last
     assert last is not None
-    chat.say(f"The conversation stands at: {_brief(last.message.content)}")
+    chat.say(f"The conversation stands at: {_brief(own_words(last.message.content))}")
 
 
 def branch(chat: Chat, text: str) -> None:

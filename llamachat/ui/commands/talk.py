@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from llamachat.chat.attachments import as_typed
+from llamachat.chat.composed import own_words
 from llamachat.chat.conversation import State
 from llamachat.errors import UsageError
 from llamachat.types import MOST_CANDIDATES
@@ -71,7 +72,7 @@ def undo(chat: Chat, _: str) -> None:
     question = chat.conversation.questions[-1]
     chat.conversation.move(question.parent)
     chat.last = None
-    first_line = question.message.content.strip().partition("\n")[0]
+    first_line = own_words(question.message.content).strip().partition("\n")[0]
     brief = first_line if len(first_line) <= _SHOWN else f"{first_line[:_SHOWN]}…"
     chat.say(f"Taken back: {brief}")
 
