@@ -38,14 +38,8 @@ def read(path: Path) -> Layer:
 
 def check(text: str, path: Path) -> dict[str, Value | None]:
     """The values that a file's text sets. Raises UsageError with the file and the line."""
-    import tomllib  # noqa: PLC0415  10 ms that nobody without a configuration pays
-
-    try:
-        table = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # TOMLDecodeError is one; a number of too many digits another
-        raise UsageError(f"{path}: {_lower(str(error))}.", _MEND) from error
     values: dict[str, Value | None] = {}
-    for key, value in _flat(table):
+    for key, value in _flat(_table(text, path)):
         place = f"{path}{_line(text, key)}"
         try:
             setting = settings.find(key)
@@ -82,6 +76,21 @@ def unset(path: Path, key: str) -> bool:
     return any(value is not None for value in found)
 
 
+def _table(text: str, path: Path) -> dict[str, Any]:
+    """What a file's text says. Raises UsageError, with the line as far as that is known."""
+    import tomllib  # noqa: PLC0415  10 ms that nobody without a configuration pays
+
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError is one; a number of too many digits another
+        raise _fault(path, error) from error
+
+
+def _fault(path: Path, error: Exception) -> UsageError:
+    text = str(error)
+    return UsageError(f"{path}: {text[:1].lower()}{text[1:].rstrip('.')}.", _MEND)
+
+
 def _flat(table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Each value, with its key as the settings spell it: `sessions.save` stands in the table `sessions`."""
     tables = {key.partition(".")[0] for key in settings.BY_KEY if "." in key}
@@ -100,13 +109,14 @@ def _place(document: TOMLDocument, key: str) -> tuple[MutableMapping[str, Any], 
 
 def _change(path: Path, change: Callable[[TOMLDocument], None]) -> None:
     import tomlkit  # noqa: PLC0415  20 ms that only a change needs
-    from tomlkit.exceptions import ParseError  # noqa: PLC0415
 
     with locked(path):
+        text = read_text(path, _MEND) if path.exists() else TEMPLATE
+        _table(text, path)  # what is wrong with it is told as in `check`
         try:
-            document = tomlkit.parse(read_text(path, _MEND) if path.exists() else TEMPLATE)
-        except (ParseError, ValueError, RecursionError) as error:
-            raise UsageError(f"{path}: {_lower(str(error))}.", _MEND) from error
+            document = tomlkit.parse(text)
+        except (ValueError, RecursionError) as error:
+            raise _fault(path, error) from error
         change(document)
         replace_file(path, tomlkit.dumps(document))
 
@@ -116,7 +126,3 @@ def _line(text: str, key: str) -> str:
     name = re.escape(key.rpartition(".")[2])
     match = re.search(rf"""^\s*\[*\s*(?:\w+\s*\.\s*)?["']?{name}["']?\s*[=.\]]""", text, re.MULTILINE)
     return f", line {text.count(chr(10), 0, match.end()) + 1}" if match else ""
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:].rstrip(".")

@@ -133,6 +133,16 @@ def test_a_file_that_is_no_toml_is_not_touched(path):
     assert path.read_text() == "temperature = = 1\n"
 
 
+@pytest.mark.parametrize("text", ["temperature = = 1\n", "stop = [", "seed = 1\nseed = 2\n"])
+def test_who_reads_and_who_changes_a_file_that_is_no_toml_get_the_same_error(path, text):
+    write(path, text)
+    with pytest.raises(UsageError) as reading:
+        config.read(path)
+    with pytest.raises(UsageError) as changing:
+        config.set_value(path, "seed", 1)
+    assert str(changing.value) == str(reading.value)
+
+
 def test_a_folder_that_cannot_be_written_is_a_storage_error_and_leaves_nothing(tmp_path):
     (tmp_path / "config").write_text("a file where the folder should be")
     with pytest.raises(StorageError, match="config"):
