@@ -18,6 +18,7 @@ Value = str | int | float | bool | tuple[str, ...]
 
 MODELS_OWN = "the model's own"
 _LARGEST = 2**31 - 1  # what llama.cpp can count to
+_WIDEST = 12  # characters that a page of help 80 columns wide has for what stands for a value
 _LARGEST_SEED = 2**32 - 2  # llama.cpp takes the next one for "choose one"
 _LONGEST_SHOWN = 60  # characters of a wrong value
 _DIGITS = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
@@ -105,7 +106,8 @@ class Setting:
             Kind.SIZE: "SIZE",
             Kind.DURATION: "DURATION",
         }
-        return "|".join(self.choices) or kinds.get(self.kind, "")
+        choices = "|".join(self.choices)
+        return choices if 0 < len(choices) <= _WIDEST else kinds.get(self.kind, "")
 
     def parse(self, text: str, name: str) -> Value:
         """The value that a text stands for: of an option, a variable, a preset, `/set`. UsageError calls it `name`."""
@@ -246,7 +248,7 @@ SETTINGS = (
             default=False, flags=("--raw-tags/--no-raw-tags",)),
     Setting("model", Kind.TEXT, Group.MODEL, "A model that `models list` shows, or a GGUF file.",
             otherwise="as `models use` says, or a Llama 2, or the starter", flags=("-m", "--model"), in_preset=True),
-    Setting("format", Kind.TEXT, Group.MODEL, "The chat format; template is the model's own.",
+    Setting("format", Kind.TEXT, Group.MODEL, "The chat format: llama2, plain, or template, the model's own.",
             otherwise="what suits the model", flags=("--format",), choices=("llama2", "template", "plain")),
     Setting("ctx_size", Kind.WHOLE, Group.MODEL, "The context in tokens.",
             otherwise="what the model was trained on", flags=("--ctx-size",), lowest=1),

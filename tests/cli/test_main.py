@@ -132,20 +132,32 @@ def test_an_unknown_format_is_a_usage_error_that_names_the_known(run, tiny_model
     assert "llama2" in result.err
 
 
-def test_the_help_names_every_option_of_the_contract_that_exists(run):
+def help_of(*command: str, columns: int) -> str:
+    """A page of help, on a terminal that is so wide."""
     import os
     import subprocess
     import sys
 
-    shown = subprocess.run(
-        [sys.executable, "-m", "llamachat", "--help"],
+    return subprocess.run(
+        [sys.executable, "-m", "llamachat", *command, "--help"],
         capture_output=True,
         text=True,
         check=True,
-        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
+        env={**os.environ, "COLUMNS": str(columns), "NO_COLOR": "1"},
     ).stdout
+
+
+def test_the_help_names_every_option_of_the_contract_that_exists():
+    shown = help_of(columns=200)
     for name in (*OPTIONS.split(), *_COMMANDS):
         assert name in shown
+
+
+@pytest.mark.parametrize("command", [(), *((name,) for name in _COMMANDS)], ids=" ".join)
+def test_no_name_on_a_page_of_help_is_cut_off_where_a_terminal_has_80_columns(command):
+    shown = help_of(*command, columns=80)
+    assert "Usage" in shown
+    assert "…" not in shown
 
 
 @pytest.mark.parametrize("size", ["1", "4", "30"])
