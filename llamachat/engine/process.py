@@ -7,15 +7,12 @@ put there. Only the caller's thread sends, so no signal can cut a frame in two.
 from __future__ import annotations
 
 import itertools
-import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
-
-import msgspec
 
 from llamachat.engine import protocol
 from llamachat.engine.base import Delta, Event, Finished, Loading, Notice, Reading, Rendered, Request, Token, Waiting
@@ -35,7 +32,6 @@ from llamachat.engine.protocol import (
     PrefillProgress,
     Render,
     RenderDone,
-    Reply,
     TextDelta,
     Tokenize,
     TokenizeDone,
@@ -44,40 +40,20 @@ from llamachat.engine.protocol import (
     TuneStep,
     error_of,
 )
+from llamachat.engine.requests import UnderWay, reply_frame, seeds_of
 from llamachat.engine.supervisor import Died, Item, Recipe, Supervisor
 from llamachat.engine.tunings import Tunings
 from llamachat.errors import Interrupted, LlamachatError
-from llamachat.types import ContextUse, FinishReason, LoadOptions, Message, ModelInfo, Sampling, Timings, Usage
+from llamachat.types import LoadOptions, Message, ModelInfo
 
 if TYPE_CHECKING:
     from llamachat.engine.warm import Warm  # socket, which few need
 
-_N_SEEDS = 0xFFFFFFFF  # 32 bits, but for the value that llama.cpp takes for "choose one"
 _MOST_COUNTS = 100_000  # prompts whose sizes are remembered
 _PATIENCE = 2.0  # seconds for a cancelled request to end before the engine is killed
 
 _MakeFrame = Callable[[ModelInfo], Frame | None]
 _AnswerT = TypeVar("_AnswerT", RenderDone, MeasureDone, TokenizeDone)
-
-
-class _UnderWay:
-    """A request that was sent: which of its answers have not ended."""
-
-    def __init__(self, number: int, n_answers: int) -> None:
-        self._number = number
-        self._open = set(range(n_answers))
-
-    def is_over_with(self, frame: Frame) -> bool:
-        """Whether this is the last frame for the request."""
-        if isinstance(frame, Done):
-            self._open.discard(frame.index)
-            return not self._open
-        return isinstance(frame, RenderDone | MeasureDone | TokenizeDone | TuneDone)
-
-    def interrupted(self) -> Iterator[Done]:
-        """The ends of those answers whose engine was killed."""
-        for index in sorted(self._open):
-            yield Done(self._number, FinishReason.INTERRUPTED, None, Usage(), Timings(), ContextUse(0, 0), index)
 
 
 class EngineProcess:
@@ -150,10 +126,10 @@ class EngineProcess:
             self._running()
 
     def reply(self, request: Request) -> Iterator[Event]:
-        number, seeds = next(self._ids), _seeds(request)
+        number, seeds = next(self._ids), seeds_of(request)
         self.is_busy = True
         try:
-            for item in self._converse(number, lambda info: _reply_frame(number, request, seeds, info), len(seeds)):
+            for item in self._converse(number, lambda info: reply_frame(number, request, seeds, info), len(seeds)):
                 match item:
                     case LoadProgress():
                         yield Loading(item.done, item.total)
@@ -293,7 +269,7 @@ class EngineProcess:
         yield from self._inbox.left_notices()
         sent = said = retried = killed = False
         deadline: float | None = None
-        under_way = _UnderWay(number, n_answers)
+        under_way = UnderWay(number, n_answers)
         while True:
             if engine.failure:
                 raise engine.failure
@@ -333,26 +309,3 @@ class EngineProcess:
         load = self.info.load_seconds if self.info else 0.0
         timings = replace(done.timings, load=load)
         return Finished(done.reason, seed, done.tokens, done.usage, timings, done.context, done.index, done.draft)
-
-
-def _seeds(request: Request) -> tuple[int, ...]:
-    """For each answer one: from the seed asked for, or any, upwards."""
-    first = int.from_bytes(os.urandom(4)) if request.seed is None else request.seed
-    return tuple((first + index) % _N_SEEDS for index in range(request.n))
-
-
-def _reply_frame(number: int, request: Request, seeds: tuple[int, ...], info: ModelInfo) -> Reply:
-    return Reply(
-        id=number,
-        messages=request.messages,
-        sampling=msgspec.convert({**asdict(info.sampling), **request.sampling}, Sampling, strict=False),
-        seeds=seeds,
-        exact=request.seed is not None,
-        max_tokens=request.max_tokens,
-        stops=request.stops,
-        open_answer=request.open_answer,
-        raw_tags=request.raw_tags,
-        shift=request.shift,
-        owner=request.owner,
-        speculate=request.speculate,
-    )
