@@ -23,13 +23,23 @@ class Contest(Generic[T]):
     """A default, others, and the seconds that each took. Each round has a turn of all, in changing order.
 
     `needs_quiet`: nothing is clear while somebody else computes, since the others may only suffer less from that.
+    `thorough`: those that are behind go on, too, because it counts by how much.
     """
 
-    def __init__(self, default: T, others: Sequence[T], rounds: int = ROUNDS, *, needs_quiet: bool = False) -> None:
+    def __init__(
+        self,
+        default: T,
+        others: Sequence[T],
+        rounds: int = ROUNDS,
+        *,
+        needs_quiet: bool = False,
+        thorough: bool = False,
+    ) -> None:
         self.default = default
         self.others = tuple(others)
         self._rounds = rounds
         self._needs_quiet = needs_quiet
+        self._thorough = thorough
         self.begin()
 
     def begin(self) -> None:
@@ -42,7 +52,7 @@ class Contest(Generic[T]):
     def turn(self) -> T | None:
         """Whose turn it is; None when it is over."""
         if not self._turns and self._rounds_left:
-            standing = [each for each in self.others if not self._is_out(each)]
+            standing = [each for each in self.others if self._thorough or not self._is_out(each)]
             if not standing:
                 return None
             order = [self.default, *standing]

@@ -16,7 +16,7 @@ from llamachat.llama.lib import AbortFlag, C
 from llamachat.llama.model import Model
 from llamachat.llama.session import Session
 
-_KV_BYTES = 256 << 20  # of the context: made, filled and freed in a tenth of a second
+_KV_BYTES = 512 << 20  # of the context: made, filled and freed in a fraction of a second
 _DEEPEST = 1024  # tokens before those that are timed: as far into a conversation as most get
 _SHALLOWEST = 128
 _SEED = 16  # tokens that are evaluated to fill the cache: copies of them stand behind

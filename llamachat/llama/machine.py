@@ -146,16 +146,13 @@ def fit_gpu_layers(n_layers: int, weight_bytes: int, kv_bytes: int, free_bytes: 
     return min(n_layers + 1, int(room / per_layer))
 
 
-def flash_attention_pays(root: Path = Path("/")) -> bool:
-    """Whether flash attention speeds up decoding on this CPU: of x86, on AMD's with AVX-512 alone.
+def flash_attention_pays() -> bool:
+    """Whether flash attention is worth having on this CPU before anything was measured: not on x86.
 
-    Measured (docs/benchmarks.md): on Sapphire Rapids a token at 1,000 takes 2.2 times as long with it, on an EPYC that
-    has AVX2 alone 3 to 16 % longer; on Zen 4 it takes a tenth less, and a quarter less with Llama 2's shape.
+    Measured (docs/benchmarks.md): on Sapphire Rapids a token at 1,000 takes 2.2 times as long with it; on EPYCs small
+    models gain up to a quarter, and Llama 2 7B loses as much; all read few tokens far into a conversation more slowly.
     """
-    if platform.machine().lower() not in ("x86_64", "amd64"):
-        return True
-    known = _read(root / "proc/cpuinfo")
-    return "AuthenticAMD" in known and " avx512f" in known
+    return platform.machine().lower() not in ("x86_64", "amd64")
 
 
 def _sysctl(name: str) -> int:

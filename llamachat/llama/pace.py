@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-CLEAR = 0.95  # of the default's time: what changes numbers has to gain this much
+CLEAR = 0.97  # of the default's time: what changes numbers has to gain this much
 AS_GOOD = 1.02  # of the default's time: no worse, as far as it can be measured
 _USUAL_PROMPT, _USUAL_ANSWER = 200, 200  # tokens of a turn
 

@@ -19,15 +19,16 @@ from llamachat.llama.identity import can_be_kept
 from llamachat.llama.knobs import LARGE_MODEL, Knobs, default_knobs
 from llamachat.llama.lib import AbortFlag
 from llamachat.llama.model import Model
-from llamachat.llama.pace import AS_GOOD, Pace
+from llamachat.llama.pace import AS_GOOD, CLEAR, Pace
 from llamachat.types import Layout, Tried, Tuned
 
 _CHUNKS = (128,)  # tokens of a batch that are tried besides the default
-_BRIEFLY = 64  # tokens read where batches are not the question: with fewer the kernels do not show what they can
+_BRIEFLY = 128  # tokens read where batches are not the question: with fewer the kernels do not show what they can
+_MORE_BRIEFLY = 64  # of a large model, whose many heads keep all threads busy with them
 _FEW_ROUNDS = 3  # of timings that take seconds, and differ less for it
 _N_TRIES = 2  # of each contest, on a machine that is busy
 _ROOM = 0.8  # of the memory available that a model may take to be there twice
-_SPARE = 1 << 30  # bytes that contexts may take; the weights may be pages of a file that are not to be pushed out
+_SPARE = 3 << 29  # bytes that two contexts may take; the weights may be pages of a file that are not to be pushed out
 _LONG = 1.0  # seconds of loading that are to be gained by something
 _TOGETHER = "together"
 _NAMES = {
@@ -55,7 +56,9 @@ class Tuning:
         self._abort = abort
         self._make_gauge = make_gauge
         self._default = default_knobs(model.options, model.kv_type, model.size_bytes, model.n_gpu_layers)
-        self._rounds = _FEW_ROUNDS if model.size_bytes > LARGE_MODEL else ROUNDS
+        is_large = model.size_bytes > LARGE_MODEL
+        self._rounds = _FEW_ROUNDS if is_large else ROUNDS
+        self._briefly = _MORE_BRIEFLY if is_large else _BRIEFLY
         self._contests: dict[str, Contest[Any]] = {}
         self._paces: dict[Knobs | bool, list[Pace]] = {}
         self._load_seconds = {True: model.load_seconds}
@@ -92,16 +95,16 @@ class Tuning:
         if name == _TOGETHER:
             return Tried(name, "", ratio, chosen=other == self._knobs)
         [field] = _differing(contest.default, other)
-        is_kept = self._knobs != self._default
-        return Tried(_NAMES[field], _show(getattr(other, field)), ratio, chosen=is_kept and other == contest.winner)
+        value = getattr(other, field)
+        return Tried(_NAMES[field], _show(value), ratio, chosen=value == getattr(self._knobs, field))
 
     def _flash_attention(self, knobs: Knobs, on_step: OnStep) -> Knobs:
         """Judged by a usual turn, far into a conversation: that is where it differs."""
         can_choose = self._model.kv_type == "f16" and self._model.options.use_flash_attention
         ways = [replace(knobs, flash_attention=not knobs.flash_attention)] if can_choose else []
-        contest = self._contest("flash attention", knobs, ways)
+        contest = self._contest("flash attention", knobs, ways, thorough=True)
         with self._gauges(contest) as gauges:
-            self._hold(contest, lambda way: self._noted(way, _pace(gauges[way], way, _BRIEFLY)).turn, on_step)
+            self._hold(contest, lambda way: self._noted(way, _pace(gauges[way], way, self._briefly)).turn, on_step)
         return contest.winner
 
     def _threads(self, knobs: Knobs, on_step: OnStep) -> Knobs:
@@ -115,7 +118,9 @@ class Tuning:
         ways = [replace(knobs, n_threads_prefill=count) for count in self._other_threads(knobs.n_threads_prefill)]
         contest = self._contest("threads that read", knobs, ways, needs_quiet=True)
         with self._gauges(contest) as gauges:
-            self._hold(contest, lambda way: gauges[way].prefill(way.n_threads_prefill, way.chunk, _BRIEFLY), on_step)
+            self._hold(
+                contest, lambda way: gauges[way].prefill(way.n_threads_prefill, way.chunk, self._briefly), on_step
+            )
         return contest.winner
 
     def _batches(self, knobs: Knobs, on_step: OnStep) -> Knobs:
@@ -127,22 +132,24 @@ class Tuning:
 
     def _check(self, knobs: Knobs, on_step: OnStep) -> Knobs:
         """What was found, if as a whole it is better than the default. Of flash attention alone that is known."""
-        if knobs == self._contests["flash attention"].winner:
+        known: Knobs = self._contests["flash attention"].winner
+        if knobs == known:
             return knobs
         contest = self._contest(_TOGETHER, self._default, [knobs] if knobs != self._default else [])
         with self._gauges(contest) as gauges:
-            n_read = _BRIEFLY if knobs.chunk == self._default.chunk else None
+            n_read = self._briefly if knobs.chunk == self._default.chunk else None
             self._hold(contest, lambda way: self._noted(way, _pace(gauges[way], way, n_read)).turn, on_step)
         is_better = bool(contest.others) and self._pace(knobs).is_better_than(self._pace(self._default))
-        return knobs if is_better else self._default
+        return knobs if is_better else known
 
     def _weights(self, knobs: Knobs, on_step: OnStep) -> bool:
         """Whether weights are better laid out anew than left as they lie in the file.
 
-        A chat is judged by decoding, and where that is the same by when it can begin.
+        They are where plain ones write more slowly, and while somebody else computes. Else a usual turn decides, and
+        where that takes as long, what is loaded sooner.
         """
         can_choose = self._model.is_repacked and self._has_room_for_two
-        contest = self._contest("repacking", True, [False] if can_choose else [])
+        contest = self._contest("repacking", True, [False] if can_choose else [], needs_quiet=True, thorough=True)
         if contest.turn is not None:
             other = self._model.laid_out_plainly(self._abort)
             self._load_seconds[False] = other.load_seconds
@@ -153,14 +160,14 @@ class Tuning:
                         for way, model in ((True, self._model), (False, other))
                     }
                     self._hold(
-                        contest, lambda way: self._noted(way, _pace(gauges[way], knobs, _BRIEFLY)).decode, on_step
+                        contest, lambda way: self._noted(way, _pace(gauges[way], knobs, self._briefly)).decode, on_step
                     )
             finally:
                 other.close()
-        if not contest.others:
+        if not (contest.others and contest.is_settled) or CLEAR * contest.ratio(False) >= 1:
             return True
         repacked, plain = self._pace(True), self._pace(False)
-        if not contest.winner and plain.is_better_than(repacked):
+        if plain.is_better_than(repacked):
             return False
         return self._load_seconds[True] < self._load_seconds[False] + _LONG or plain.turn > AS_GOOD * repacked.turn
 
@@ -194,9 +201,9 @@ class Tuning:
         pace = self._pace(repacked)
         return Layout(self._load_seconds[repacked], 1 / pace.prefill, 1 / pace.decode)
 
-    def _contest(self, name: str, default: T, others: list[T], *, needs_quiet: bool = False) -> Contest[T]:
+    def _contest(self, name: str, default: T, others: list[T], **ways: bool) -> Contest[T]:
         """The one of this name: that of an earlier run, if it began then."""
-        return self._contests.setdefault(name, Contest(default, others, self._rounds, needs_quiet=needs_quiet))
+        return self._contests.setdefault(name, Contest(default, others, self._rounds, **ways))
 
     def _hold(self, contest: Contest[T], time: Callable[[T], float], on_step: OnStep) -> None:
         """All turns that are left; once more where the times say nothing."""

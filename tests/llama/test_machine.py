@@ -80,23 +80,10 @@ def test_a_machine_without_topology_uses_every_cpu_it_may(tmp_path):
     assert thread_count(tmp_path, range(3)) == 3
 
 
-@pytest.mark.parametrize(
-    ("vendor", "flags", "pays"),
-    [
-        ("GenuineIntel", "avx2 avx512f", False),
-        ("AuthenticAMD", "avx2 avx512f", True),
-        ("AuthenticAMD", "avx avx2", False),
-    ],
-)
-def test_flash_attention_pays_on_cpus_where_it_was_measured_to(tmp_path, monkeypatch, vendor, flags, pays):
-    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
-    cpu = f"processor : 0\nvendor_id\t: {vendor}\nmodel name : x\nflags\t\t: fpu {flags}\n"
-    assert flash_attention_pays(machine(tmp_path, {"proc/cpuinfo": cpu})) is pays
-
-
-def test_flash_attention_pays_on_arm(tmp_path, monkeypatch):
-    monkeypatch.setattr(platform, "machine", lambda: "arm64")
-    assert flash_attention_pays(tmp_path)
+@pytest.mark.parametrize(("kind", "pays"), [("x86_64", False), ("AMD64", False), ("arm64", True)])
+def test_flash_attention_pays_where_it_was_not_measured_to_cost(monkeypatch, kind, pays):
+    monkeypatch.setattr(platform, "machine", lambda: kind)
+    assert flash_attention_pays() is pays
 
 
 def test_the_kernels_cpu_lists():

@@ -84,13 +84,16 @@ def test_reuse_gives_the_logits_of_a_fresh_evaluation_within_rounding(new_sessio
 
 
 def test_without_exactness_reuse_does_change_the_last_bits(new_session):
-    """Or the test of exactness below would show nothing."""
-    used, fresh = new_session(), new_session()
-    for length in range(1, 70):
-        used.sync(TEXT[:length])
-    used.sync(TEXT[:70])
-    fresh.sync(TEXT[:70])
-    assert not np.array_equal(logits(used), logits(fresh))
+    """Or the test of exactness below would show nothing. At which length hangs on the processor."""
+
+    def differ(length: int) -> bool:
+        used, fresh = new_session(), new_session()
+        for each in range(1, length + 1):
+            used.sync(TEXT[:each])
+        fresh.sync(TEXT[:length])
+        return not np.array_equal(logits(used), logits(fresh))
+
+    assert any(map(differ, (40, 70, 100, 150)))
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -36,6 +36,7 @@ class Clock:
 
     decode: Callable[[Knobs, int, bool], float] = lambda _knobs, _threads, _repacked: 1.0
     prefill: Callable[[Knobs, int, int], float] = lambda _knobs, _threads, _chunk: 1.0
+    prefill_of_plain: float = 1.0  # against that of repacked weights
     calls: list[str] = field(default_factory=list)
     opened: int = 0
     aborts_at: int | None = None
@@ -69,7 +70,8 @@ class _Scripted:
 
     def prefill(self, n_threads: int, chunk: int, _n_tokens: int | None = None) -> float:
         self.clock.tick("prefill")
-        return self.clock.prefill(self.knobs, n_threads, chunk)
+        seconds = self.clock.prefill(self.knobs, n_threads, chunk)
+        return seconds if self.repacked else seconds * self.clock.prefill_of_plain
 
 
 def measured(model: Model, clock: Clock) -> tuple[Tuned, Tuning]:
@@ -142,6 +144,21 @@ def test_what_is_quicker_alone_and_not_together_is_not_taken(tunable):
     assert (tuned.chunk, tuned.prefill_gain) == (512, 1.0)
 
 
+def test_flash_attention_that_is_quicker_stays_without_what_is_not_quicker_with_it(tunable):
+    other = not flash_by_default(tunable)
+
+    def prefill(knobs: Knobs, _threads: int, chunk: int) -> float:
+        chunks.append(chunk)
+        disturbed = chunk == 128 and chunks.count(128) > 5
+        return 3.0 if disturbed else 0.8 if chunk == 128 else 1.0
+
+    chunks: list[int] = []
+    clock = Clock(lambda knobs, *_: 0.5 if knobs.flash_attention is other else 1.0, prefill)
+    tuned, tuning = measured(tunable, clock)
+    assert (tuned.flash_attention, tuned.chunk) == (other, 512)
+    assert chosen(tuning) == [("flash attention", "on" if other else "off")]
+
+
 @pytest.mark.parametrize(("plain", "repack"), [(0.8, False), (1.0, True), (1.6, True)])
 def test_weights_are_laid_out_as_they_are_decoded_quicker(tunable, plain, repack):
     tunable.is_repacked = True
@@ -162,6 +179,22 @@ def test_what_is_not_read_or_written_quicker_is_not_worth_a_long_load(tunable, p
     tunable.load_seconds = load
     tuned, _ = measured(tunable, Clock(decode=lambda _knobs, _threads, repacked: 1.0 if repacked else plain))
     assert tuned.repack is repack
+
+
+@pytest.mark.parametrize(("written", "repack"), [(1.2, True), (1.02, False), (1.0, False)])
+def test_what_reads_quicker_as_it_lies_is_only_left_so_where_it_writes_as_fast(tunable, written, repack):
+    tunable.is_repacked = True
+    clock = Clock(lambda _knobs, _threads, repacked: 1.0 if repacked else written, prefill_of_plain=0.6)
+    tuned, _ = measured(tunable, clock)
+    assert tuned.repack is repack
+
+
+def test_on_a_busy_machine_weights_stay_repacked(tunable):
+    tunable.is_repacked, tunable.load_seconds = True, 9.0
+    times = itertools.cycle([1.0, 2.0, 1.5])
+    tuned, tuning = measured(tunable, Clock(lambda _knobs, _threads, repacked: next(times) if repacked else 1.0))
+    assert tuned.repack
+    assert ("repacking", "off") not in chosen(tuning)
 
 
 @pytest.mark.skipif(N_CORES < 2, reason="with one core there is no other number of threads to try")
