@@ -34,6 +34,16 @@ def test_what_is_shown_of_a_message_with_files_are_its_words(chat, notes):
     assert "Taken back: Who is in notes.txt?" in desk.shown
 
 
+def test_an_answer_that_looks_like_a_message_with_files_is_shown_from_its_beginning(chat):
+    desk = chat(["This:\n```python\nprint(1)\n```\n\nIt prints 1."])
+    desk("Show me Python.")
+    desk("/tree")
+    desk("/switch 1")
+    shown = desk.shown
+    assert "1 answer: This: ```python" in shown
+    assert "stands at: This: ```python" in shown
+
+
 def test_a_folder_is_asked_about(chat, notes):
     desk = chat(["fine"])
     desk.keys = ["n", "y"]

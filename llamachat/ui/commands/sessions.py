@@ -11,7 +11,7 @@ from llamachat.chat.conversation import Turn
 from llamachat.chat.summary import Summary
 from llamachat.chat.transcript import Entry, Session, Transcript, title_of
 from llamachat.errors import ModelError, UsageError
-from llamachat.types import Role
+from llamachat.types import Message, Role
 from llamachat.ui.chat import Chat
 from llamachat.ui.commands.files import path_of, write
 from llamachat.ui.sanitise import sanitise_line
@@ -154,7 +154,7 @@ def tree(chat: Chat, _: str) -> None:
     for turn, drawn in _drawn(chat.conversation.children(), None, ""):
         who = "you" if turn.message.role is Role.USER else "answer"
         mark = " <" if turn.number == chat.conversation.leaf else ""
-        line = f"{drawn}{turn.number} {who}: {_brief(own_words(turn.message.content))}{mark}"
+        line = f"{drawn}{turn.number} {who}: {_shown(turn.message)}{mark}"
         chat.say(line, Look.STRONG if turn.number in here else None)
     chat.say("/switch N stands at turn N; what is written next follows it.", Look.DIM)
 
@@ -184,8 +184,12 @@ def _forked(turns: list[Turn], indent: str) -> list[tuple[Turn, str, str]]:
     ]
 
 
+def _shown(message: Message) -> str:
+    return _brief(own_words(message.content) if message.role is Role.USER else message.content)
+
+
 def _brief(text: str) -> str:
-    line = " ".join(sanitise_line(text[: 4 * _BRIEF]).split())
+    line = sanitise_line(" ".join(text[: 4 * _BRIEF].split()))
     return line if len(line) <= _BRIEF else f"{line[:_BRIEF]}…"
 
 
@@ -198,7 +202,7 @@ def switch(chat: Chat, text: str) -> None:
     chat.last = None
     last = chat.conversation.last
     assert last is not None
-    chat.say(f"The conversation stands at: {_brief(own_words(last.message.content))}")
+    chat.say(f"The conversation stands at: {_shown(last.message)}")
 
 
 def branch(chat: Chat, text: str) -> None:
