@@ -33,9 +33,8 @@ class Gauge:
 
     def __init__(self, model: Model, knobs: Knobs, abort: AbortFlag) -> None:
         """Raises ModelError without memory, Aborted."""
-        self.n_read = min(_N_READ, model.n_ctx_train // 2)
-        room = min(_KV_BYTES // max(1, model.kv_bytes_per_token), model.n_ctx_train) - self.n_read - _N_DECODED
-        self.depth = max(_SHALLOWEST, min(_DEEPEST, room)) // _SEED * _SEED
+        self.n_read = _n_read(model)
+        self.depth = _depth(model)
         n_tokens = self.depth + self.n_read + _N_DECODED
         self._tokens = _noise(n_tokens, model.vocabulary.n_tokens)
         self._n_threads = 0
@@ -87,6 +86,20 @@ class Gauge:
         finally:
             self._session.keep(self.depth)
         return [after - before for before, after in pairwise(times)]
+
+
+def kv_bytes(model: Model) -> int:
+    """Bytes of the cache of a gauge of this model."""
+    return (_depth(model) + _n_read(model) + _N_DECODED) * model.kv_bytes_per_token
+
+
+def _n_read(model: Model) -> int:
+    return min(_N_READ, model.n_ctx_train // 2)
+
+
+def _depth(model: Model) -> int:
+    room = min(_KV_BYTES // max(1, model.kv_bytes_per_token), model.n_ctx_train) - _n_read(model) - _N_DECODED
+    return max(_SHALLOWEST, min(_DEEPEST, room)) // _SEED * _SEED
 
 
 def _noise(count: int, n_vocab: int) -> list[int]:

@@ -149,8 +149,8 @@ def fit_gpu_layers(n_layers: int, weight_bytes: int, kv_bytes: int, free_bytes: 
 def flash_attention_pays() -> bool:
     """Whether flash attention is worth having on this CPU before anything was measured: not on x86.
 
-    Measured (docs/benchmarks.md): on Sapphire Rapids a token at 1,000 takes 2.2 times as long with it; on EPYCs small
-    models gain up to a quarter, and Llama 2 7B loses as much; all read few tokens far into a conversation more slowly.
+    Measured (docs/benchmarks.md): it doubles what a token costs on Sapphire Rapids. On EPYCs with AVX-512 small models
+    gain by it and Llama 2 7B loses a quarter, on one without all lose; and all read few tokens at depth more slowly.
     """
     return platform.machine().lower() not in ("x86_64", "amd64")
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from llamachat.errors import ModelError
 from llamachat.llama import machine
 from llamachat.llama.contest import ROUNDS, Contest
-from llamachat.llama.gauge import Gauge
+from llamachat.llama.gauge import Gauge, kv_bytes
 from llamachat.llama.identity import can_be_kept
 from llamachat.llama.knobs import LARGE_MODEL, Knobs, default_knobs
 from llamachat.llama.lib import AbortFlag
@@ -28,11 +28,11 @@ _MORE_BRIEFLY = 64  # of a large model, whose many heads keep all threads busy w
 _FEW_ROUNDS = 3  # of timings that take seconds, and differ less for it
 _N_TRIES = 2  # of each contest, on a machine that is busy
 _ROOM = 0.8  # of the memory available that a model may take to be there twice
-_SPARE = 3 << 29  # bytes that two contexts may take; the weights may be pages of a file that are not to be pushed out
+_SPARE = 1 << 29  # bytes besides two contexts; the weights may be pages of a file that are not to be pushed out
 _LONG = 1.0  # seconds of loading that are to be gained by something
-_TOGETHER = "together"
+_FLASH, _TOGETHER, _LAYOUT = "flash attention", "together", "repacking"
 _NAMES = {
-    "flash_attention": "flash attention",
+    "flash_attention": _FLASH,
     "n_threads": "threads that write",
     "n_threads_prefill": "threads that read",
     "chunk": "tokens of a batch",
@@ -60,7 +60,7 @@ class Tuning:
         self._rounds = _FEW_ROUNDS if is_large else ROUNDS
         self._briefly = _MORE_BRIEFLY if is_large else _BRIEFLY
         self._contests: dict[str, Contest[Any]] = {}
-        self._paces: dict[Knobs | bool, list[Pace]] = {}
+        self._paces: dict[str, dict[Knobs | bool, list[Pace]]] = {}  # of each contest
         self._load_seconds = {True: model.load_seconds}
         self._knobs = self._default
         self._repack = True
@@ -70,7 +70,7 @@ class Tuning:
 
         Raises Aborted, ModelError without memory for the measurements.
         """
-        if machine.available_memory() < self._model.size_bytes + _SPARE:
+        if machine.available_memory() < self._model.size_bytes + 2 * kv_bytes(self._model) + _SPARE:
             raise ModelError("there is no memory to measure in beside the model.", "End other programs, and try again.")
         knobs = self._default
         for choose in (self._flash_attention, self._threads, self._threads_prefill, self._batches):
@@ -102,9 +102,9 @@ class Tuning:
         """Judged by a usual turn, far into a conversation: that is where it differs."""
         can_choose = self._model.kv_type == "f16" and self._model.options.use_flash_attention
         ways = [replace(knobs, flash_attention=not knobs.flash_attention)] if can_choose else []
-        contest = self._contest("flash attention", knobs, ways, thorough=True)
+        contest, n_read = self._contest(_FLASH, knobs, ways, thorough=True), self._briefly
         with self._gauges(contest) as gauges:
-            self._hold(contest, lambda way: self._noted(way, _pace(gauges[way], way, self._briefly)).turn, on_step)
+            self._hold(contest, lambda way: self._noted(_FLASH, way, _pace(gauges[way], way, n_read)).turn, on_step)
         return contest.winner
 
     def _threads(self, knobs: Knobs, on_step: OnStep) -> Knobs:
@@ -118,9 +118,8 @@ class Tuning:
         ways = [replace(knobs, n_threads_prefill=count) for count in self._other_threads(knobs.n_threads_prefill)]
         contest = self._contest("threads that read", knobs, ways, needs_quiet=True)
         with self._gauges(contest) as gauges:
-            self._hold(
-                contest, lambda way: gauges[way].prefill(way.n_threads_prefill, way.chunk, self._briefly), on_step
-            )
+            n_read = self._briefly
+            self._hold(contest, lambda way: gauges[way].prefill(way.n_threads_prefill, way.chunk, n_read), on_step)
         return contest.winner
 
     def _batches(self, knobs: Knobs, on_step: OnStep) -> Knobs:
@@ -131,15 +130,15 @@ class Tuning:
         return contest.winner
 
     def _check(self, knobs: Knobs, on_step: OnStep) -> Knobs:
-        """What was found, if as a whole it is better than the default. Of flash attention alone that is known."""
-        known: Knobs = self._contests["flash attention"].winner
+        """What was found besides flash attention, if as a whole it is better than that alone."""
+        known: Knobs = self._contests[_FLASH].winner
         if knobs == known:
             return knobs
-        contest = self._contest(_TOGETHER, self._default, [knobs] if knobs != self._default else [])
+        contest = self._contest(_TOGETHER, known, [knobs], thorough=True)
         with self._gauges(contest) as gauges:
             n_read = self._briefly if knobs.chunk == self._default.chunk else None
-            self._hold(contest, lambda way: self._noted(way, _pace(gauges[way], way, n_read)).turn, on_step)
-        is_better = bool(contest.others) and self._pace(knobs).is_better_than(self._pace(self._default))
+            self._hold(contest, lambda way: self._noted(_TOGETHER, way, _pace(gauges[way], way, n_read)).turn, on_step)
+        is_better = self._pace(_TOGETHER, knobs).is_better_than(self._pace(_TOGETHER, known))
         return knobs if is_better else known
 
     def _weights(self, knobs: Knobs, on_step: OnStep) -> bool:
@@ -149,7 +148,7 @@ class Tuning:
         where that takes as long, what is loaded sooner.
         """
         can_choose = self._model.is_repacked and self._has_room_for_two
-        contest = self._contest("repacking", True, [False] if can_choose else [], needs_quiet=True, thorough=True)
+        contest = self._contest(_LAYOUT, True, [False] if can_choose else [], needs_quiet=True, thorough=True)
         if contest.turn is not None:
             other = self._model.laid_out_plainly(self._abort)
             self._load_seconds[False] = other.load_seconds
@@ -159,14 +158,16 @@ class Tuning:
                         way: stack.enter_context(self._make_gauge(model, knobs, self._abort))
                         for way, model in ((True, self._model), (False, other))
                     }
-                    self._hold(
-                        contest, lambda way: self._noted(way, _pace(gauges[way], knobs, self._briefly)).decode, on_step
-                    )
+
+                    def decode(way: bool) -> float:
+                        return self._noted(_LAYOUT, way, _pace(gauges[way], knobs, self._briefly)).decode
+
+                    self._hold(contest, decode, on_step)
             finally:
                 other.close()
         if not (contest.others and contest.is_settled) or CLEAR * contest.ratio(False) >= 1:
             return True
-        repacked, plain = self._pace(True), self._pace(False)
+        repacked, plain = self._pace(_LAYOUT, True), self._pace(_LAYOUT, False)
         if plain.is_better_than(repacked):
             return False
         return self._load_seconds[True] < self._load_seconds[False] + _LONG or plain.turn > AS_GOOD * repacked.turn
@@ -174,13 +175,18 @@ class Tuning:
     def _result(self) -> Tuned:
         knobs, repack = self._knobs, self._repack
         decode_gain = prefill_gain = 1.0
-        for default, chosen in ((self._default, knobs), (True, repack)):
+        known = self._contests[_FLASH].winner
+        for contest, default, chosen in (
+            (_FLASH, self._default, known),
+            (_TOGETHER, known, knobs),
+            (_LAYOUT, True, repack),
+        ):
             if default != chosen:
-                before, after = self._pace(default), self._pace(chosen)
+                before, after = self._pace(contest, default), self._pace(contest, chosen)
                 decode_gain *= before.decode / after.decode
                 prefill_gain *= before.prefill / after.prefill
         threads_are_free = not self._model.options.n_threads
-        flash_is_free = bool(self._contests["flash attention"].others)
+        flash_is_free = bool(self._contests[_FLASH].others)
         return Tuned(
             machine.thread_count(),
             knobs.n_threads if threads_are_free else None,
@@ -196,9 +202,9 @@ class Tuning:
         )
 
     def _layout_of(self, repacked: bool) -> Layout | None:
-        if repacked not in self._paces:
+        if not self._contests[_LAYOUT].others:
             return None
-        pace = self._pace(repacked)
+        pace = self._pace(_LAYOUT, repacked)
         return Layout(self._load_seconds[repacked], 1 / pace.prefill, 1 / pace.decode)
 
     def _contest(self, name: str, default: T, others: list[T], **ways: bool) -> Contest[T]:
@@ -209,13 +215,15 @@ class Tuning:
         """All turns that are left; once more where the times say nothing."""
         if contest.turn is None:
             return
-        on_step(next(name for name, each in self._contests.items() if each is contest))
+        name = next(name for name, each in self._contests.items() if each is contest)
+        on_step(name)
         for is_last in range(_N_TRIES):
             while (way := contest.turn) is not None:
                 contest.add(time(way))
             if contest.is_settled or is_last:
                 return
             contest.begin()
+            self._paces.pop(name, None)
 
     @contextmanager
     def _gauges(self, contest: Contest[Knobs]) -> Iterator[dict[Knobs, Gauge]]:
@@ -232,12 +240,12 @@ class Tuning:
                 gauges[way] = made[way.flash_attention]
             yield gauges
 
-    def _noted(self, way: Knobs | bool, pace: Pace) -> Pace:
-        self._paces.setdefault(way, []).append(pace)
+    def _noted(self, contest: str, way: Knobs | bool, pace: Pace) -> Pace:
+        self._paces.setdefault(contest, {}).setdefault(way, []).append(pace)
         return pace
 
-    def _pace(self, way: Knobs | bool) -> Pace:
-        return Pace.median_of(self._paces[way])
+    def _pace(self, contest: str, way: Knobs | bool) -> Pace:
+        return Pace.median_of(self._paces[contest][way])
 
     def _other_threads(self, count: int) -> list[int]:
         """Other numbers that are worth a try; none where the user has chosen one."""

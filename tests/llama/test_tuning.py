@@ -37,6 +37,7 @@ class Clock:
     decode: Callable[[Knobs, int, bool], float] = lambda _knobs, _threads, _repacked: 1.0
     prefill: Callable[[Knobs, int, int], float] = lambda _knobs, _threads, _chunk: 1.0
     prefill_of_plain: float = 1.0  # against that of repacked weights
+    prefill_of_many: float = 1.0  # against that of a few tokens
     calls: list[str] = field(default_factory=list)
     opened: int = 0
     aborts_at: int | None = None
@@ -68,9 +69,10 @@ class _Scripted:
         self.clock.tick("decode")
         return self.clock.decode(self.knobs, n_threads, self.repacked)
 
-    def prefill(self, n_threads: int, chunk: int, _n_tokens: int | None = None) -> float:
+    def prefill(self, n_threads: int, chunk: int, n_tokens: int | None = None) -> float:
         self.clock.tick("prefill")
         seconds = self.clock.prefill(self.knobs, n_threads, chunk)
+        seconds *= self.clock.prefill_of_many if n_tokens is None else 1.0
         return seconds if self.repacked else seconds * self.clock.prefill_of_plain
 
 
@@ -132,15 +134,16 @@ def test_threads_are_chosen_apart_for_reading_and_writing(tunable):
     assert tuned.n_threads_prefill == N_CORES
 
 
-def test_what_is_quicker_alone_and_not_together_is_not_taken(tunable):
-    """All that was found is measured once more as a whole."""
+@pytest.mark.parametrize("many", [1.0, 0.7])
+def test_what_is_quicker_alone_and_not_together_is_not_taken(tunable, many):
+    """All that was found is measured once more as a whole; what was timed otherwise before that does not count."""
     chunks = []
 
     def prefill(_knobs: Knobs, _threads: int, chunk: int) -> float:
         chunks.append(chunk)
         return 0.8 if chunk == 128 and chunks.count(128) <= 5 else 1.0
 
-    tuned, _ = measured(tunable, Clock(prefill=prefill))
+    tuned, _ = measured(tunable, Clock(prefill=prefill, prefill_of_many=many))
     assert (tuned.chunk, tuned.prefill_gain) == (512, 1.0)
 
 
@@ -195,6 +198,18 @@ def test_on_a_busy_machine_weights_stay_repacked(tunable):
     tuned, tuning = measured(tunable, Clock(lambda _knobs, _threads, repacked: next(times) if repacked else 1.0))
     assert tuned.repack
     assert ("repacking", "off") not in chosen(tuning)
+
+
+def test_what_is_remembered_of_layouts_is_without_the_try_that_was_disturbed(tunable):
+    tunable.is_repacked = True
+    disturbed = iter([5.0, 9.0, 7.0, 5.0, 9.0])
+    steps: list[str] = []
+
+    def decode(_knobs: Knobs, _threads: int, repacked: bool) -> float:
+        return 1.1 if not repacked else next(disturbed, 1.0) if steps[-1] == "repacking" else 1.0
+
+    tuned = Tuning(tunable, AbortFlag(), Clock(decode).make).run(steps.append)
+    assert (tuned.repacked.decode, tuned.repack) == (1.0, True)
 
 
 @pytest.mark.skipif(N_CORES < 2, reason="with one core there is no other number of threads to try")
