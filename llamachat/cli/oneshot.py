@@ -172,9 +172,10 @@ def _answer(
     try:
         for event in answer_despite_crash(conversation, engine, settings):
             match event:
-                case Loading() | Reading() | Waiting():
-                    writer.break_line()  # where an answer waits in its middle
+                case Loading() | Reading():
                     status.progress(event)
+                case Waiting():
+                    status.wait(event, writer.break_line)
                 case Delta() if not as_json:
                     writer.write(event.text)
                 case Notice():

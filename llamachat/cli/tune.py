@@ -9,7 +9,7 @@ from dataclasses import asdict
 from llamachat.cli.assemble import Child, choose, make_engine
 from llamachat.cli.options import ChatOptions
 from llamachat.cli.output import say, write_json, write_table, write_words
-from llamachat.engine.base import Notice
+from llamachat.engine.base import Loading, Notice, Waiting
 from llamachat.engine.protocol import TuneDone, TuneStep
 from llamachat.engine.tunings import in_words
 from llamachat.environment import Environment
@@ -37,7 +37,9 @@ def run(options: ChatOptions, environment: Environment, child: Child | None) -> 
                         status.notice(event.text)
                     case TuneDone():
                         found = event
-                    case _:
+                    case Waiting():
+                        status.wait(event)
+                    case Loading():
                         status.progress(event)
         finally:
             status.clear()

@@ -46,8 +46,8 @@ def _answer(
     """Evaluate the prompt, and generate these answers. Raises Aborted."""
 
     def report(done: int, total: int) -> None:
-        send(PrefillProgress(frame.id, done, total))
         turn.share()
+        send(PrefillProgress(frame.id, done, total))
 
     session, vocabulary = ready.session, ready.model.vocabulary
     n_reused = ready.evaluate(tokens, exact=frame.exact, shift=frame.shift, on_progress=report, clock=turn.clock)

@@ -33,8 +33,8 @@ class Measuring:
         tuning = Tuning(self._ready.model, self._abort)
 
         def report(what: str) -> None:
-            self._send(TuneStep(number, what))
             on_step()
+            self._send(TuneStep(number, what))
 
         try:
             self._prove()

@@ -34,6 +34,7 @@ from llamachat.engine.protocol import (
     TuneDone,
     TuneStep,
     Up,
+    Waiting,
     error_of,
 )
 from llamachat.engine.tunings import Tunings
@@ -230,6 +231,8 @@ class Supervisor:
             case TuneStep():
                 self._prove()
                 self._measures = bool(frame.what)
+            case Waiting():
+                self._measures = False
             case TuneDone():
                 self._measures = False
                 self._remember(frame.tuned)

@@ -2,7 +2,7 @@
 
 Two that compute at once wait for each other's threads, and neither is half as fast as alone. The turn is the lock of a
 file that every user of the machine can open; it frees itself when its holder ends. Where there can be no such file,
-everybody computes at once. Most answers take one turn; a long one lets who waits have theirs in between.
+everybody computes at once. Most answers take one turn; a long one lets another have theirs in between.
 
 A holder can be stopped (Ctrl-Z, SIGSTOP) without letting go. So it shows a sign of life, the file's time, and
 nobody waits for one that shows none.
@@ -57,7 +57,7 @@ class Turn:
         return time.monotonic() - self._away
 
     def share(self) -> None:
-        """To be called between two steps of the work: after a long turn whoever waits comes first."""
+        """To be called between two steps of the work: after a long turn another that waits has theirs first."""
         if self._file is None or time.monotonic() - self._since < self._long:
             return
         left = time.monotonic()

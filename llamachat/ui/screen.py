@@ -168,9 +168,10 @@ class AnswerView:
 
     def show(self, event: Event) -> None:
         match event:
-            case Loading() | Reading() | Waiting():
-                self._writer.break_line()  # where an answer waits in its middle
+            case Loading() | Reading():
                 self._status.progress(event)
+            case Waiting():
+                self._status.wait(event, self._writer.break_line)
             case Notice():
                 self._writer.break_line()
                 self._status.notice(event.text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from llamachat.engine.base import Finished, Loading, Reading, Waiting
@@ -28,7 +29,7 @@ class Status:
         self._quiet = quiet
         self._moves = environment.stderr_is_terminal and not (quiet or plain or environment.wants_plain)
         self._started = time.monotonic()
-        self._reading_since = 0.0
+        self._reading_from: tuple[float, int] | None = None  # when so many tokens were read
         self._has_told_wait = False
         self._lock = threading.Lock()
         self._latest = ""  # sign of life, shown or waiting for its moment
@@ -38,29 +39,31 @@ class Status:
     def begin(self) -> None:
         """Waiting begins now: perhaps for a batch that is under way, of which nothing can be told."""
         self._started = time.monotonic()
-        self._reading_since = 0.0
+        self._reading_from = None
         self._has_told_wait = False
         self.show("reading…")
 
-    def progress(self, event: Loading | Reading | Waiting) -> None:
+    def progress(self, event: Loading | Reading) -> None:
         """How far the engine has got, by its own count."""
-        if isinstance(event, Waiting):
-            self._wait(event.seconds)
-            return
         rate = ""
         if isinstance(event, Reading):
-            self._reading_since = self._reading_since or time.monotonic()
-            seconds = time.monotonic() - self._reading_since
-            rate = f", {event.done / seconds:,.0f}/s" if event.done and seconds > _PATIENCE else ""
+            since, before = self._reading_from = self._reading_from or (time.monotonic(), event.done)
+            seconds = time.monotonic() - since
+            rate = f", {(event.done - before) / seconds:,.0f}/s" if event.done > before and seconds > _PATIENCE else ""
         if event.total:
             what = "loading the model" if isinstance(event, Loading) else f"reading {event.total:,} tokens"
             self.show(f"{what}… {100 * event.done // event.total} %{rate}")
 
-    def _wait(self, seconds: float) -> None:
+    def wait(self, event: Waiting, before: Callable[[], None] = lambda: None) -> None:
+        """Another llamachat has the cores. `before` is called if a terminal is told, perhaps amid an answer."""
+        self._reading_from = None
         if self._moves:
-            self.show(f"waiting for another llamachat… {seconds:.0f} s")
-        elif seconds >= _LONG_WAIT and not self._has_told_wait:
+            before()
+            self.show(f"waiting for another llamachat… {event.seconds:.0f} s")
+        elif event.seconds >= _LONG_WAIT and not (self._quiet or self._has_told_wait):
             self._has_told_wait = True
+            if self._environment.stderr_is_terminal:
+                before()
             self.notice("waiting for another llamachat, which has the processor.")
 
     def show(self, text: str) -> None:

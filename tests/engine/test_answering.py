@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -148,36 +149,53 @@ def test_a_model_that_cannot_branch_answers_one_after_another(ready, monkeypatch
     assert order == sorted(order)
 
 
-def test_a_long_answer_lets_another_have_a_turn_and_does_not_count_it(ready, tmp_path):
-    frame = msgspec.structs.replace(FRAME, seeds=(7,), max_tokens=100)
-    whole = texts(answered(ready, frame))
-    place, waits = tmp_path / "turns", threading.Event()
-    had: list[tuple[float, float]] = []
+class Other:
+    """Another llamachat, which waits for its turn once it is told, and then has it for a second."""
 
-    def wait() -> None:
-        with Turns(place, AbortFlag()).taken(lambda _seconds: waits.set()):
+    def __init__(self, place: Path) -> None:
+        self.had: tuple[float, float] | None = None
+        self._turns = Turns(place, AbortFlag())
+        self._waits = threading.Event()
+        self._thread = threading.Thread(target=self._take)
+
+    def queue(self) -> None:
+        self._thread.start()
+        self._waits.wait()
+
+    def join(self) -> None:
+        self._thread.join()
+
+    def _take(self) -> None:
+        with self._turns.taken(lambda _seconds: self._waits.set()):
             since = time.monotonic()
             time.sleep(1)
-            had.append((since, time.monotonic()))
+            self.had = since, time.monotonic()
 
-    other = threading.Thread(target=wait)
-    arrived: list[float] = []
+
+@pytest.mark.parametrize("kind", [PrefillProgress, TextDelta])
+def test_what_takes_long_lets_another_have_a_turn_and_does_not_count_it(ready, tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(ready.session, "chunk", 16)  # several batches
+    frame = msgspec.structs.replace(FRAME, seeds=(7,), max_tokens=100)
+    ready.session.forget()
+    whole = texts(answered(ready, frame))
+    ready.session.forget()
+    other, arrived = Other(tmp_path / "turns"), []
 
     def hear(sent) -> None:
-        if isinstance(sent, TextDelta):
+        if isinstance(sent, kind):
             if not arrived:
-                other.start()
-                waits.wait()
+                other.queue()
             arrived.append(time.monotonic())
 
     started = time.monotonic()
-    frames = answered(ready, frame, hear, Turns(place, AbortFlag(), long=0))
+    frames = answered(ready, frame, hear, Turns(tmp_path / "turns", AbortFlag(), long=0))
     elapsed = time.monotonic() - started
     other.join()
-    [(since, until)] = had
+    since, until = other.had
     assert arrived[0] < since
     assert until <= arrived[-1]  # it went on, when the other had ended
     assert not any(since < at < until for at in arrived)
     assert texts(frames) == whole
     timings = ends(frames)[0].timings
     assert timings.prefill + timings.decode < elapsed - 1
+    assert (timings.prefill if kind is PrefillProgress else timings.decode) < elapsed - 1

@@ -149,6 +149,15 @@ def test_a_cancelled_one_says_so(ready):
     assert sent == [TuneDone(3, None, is_stopped=True)]
 
 
+def test_before_each_question_others_can_have_their_turn(ready):
+    order: list[str] = []
+    measuring = Measuring(ready, ready.session.abort, lambda frame: order.append(type(frame).__name__), wanted=False)
+    measuring.at_once(3, lambda: order.append("share"))
+    *steps, end = order
+    assert end == "TuneDone"
+    assert steps == ["share", "TuneStep"] * (len(steps) // 2) != []
+
+
 def test_on_a_gpu_there_is_nothing_to_measure(ready):
     ready.model.n_gpu_layers = 1
     measuring = Measuring(ready, ready.session.abort, lambda _frame: None, wanted=True)

@@ -42,7 +42,7 @@ def test_a_wait_for_another_llamachat_is_told_in_seconds_and_leaves_no_trace(sho
     status, lines = shown()
     time.sleep(0.4)
     for seconds in (0.4, 1.0, 2.02):
-        status.progress(Waiting(seconds))
+        status.wait(Waiting(seconds))
     assert lines() == "waiting for another llamachat… 2 s"
     status.progress(Reading(0, 100))
     assert lines() == "reading 100 tokens… 0 %"
@@ -53,7 +53,7 @@ def test_a_wait_for_another_llamachat_is_told_in_seconds_and_leaves_no_trace(sho
 def test_where_nothing_moves_a_long_wait_for_another_llamachat_is_a_line_once(shown):
     status, lines = shown(plain=True)
     for seconds in (0.4, 9.0, 10.0, 11.0):
-        status.progress(Waiting(seconds))
+        status.wait(Waiting(seconds))
     status.clear()
     assert lines() == "llamachat: waiting for another llamachat, which has the processor."
 
@@ -62,9 +62,32 @@ def test_where_nothing_moves_a_long_wait_for_another_llamachat_is_a_line_once(sh
 def test_where_nothing_may_move_or_be_said_nothing_is(shown, option):
     status, lines = shown(**{option: True})
     time.sleep(0.4)
-    status.progress(Waiting(5))
+    status.wait(Waiting(5))
     status.clear()
     assert lines() == ""
+
+
+def test_the_rate_of_reading_does_not_count_a_wait(shown, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    status, lines = shown()
+
+    def at(seconds: float, event) -> str:
+        clock[0] = seconds
+        status.wait(event) if isinstance(event, Waiting) else status.progress(event)
+        return lines()
+
+    at(1, Reading(0, 1000))
+    assert at(11, Reading(400, 1000)) == "reading 1,000 tokens… 40 %, 40/s"
+    at(12, Waiting(1))
+    at(41, Reading(400, 1000))
+    assert at(51, Reading(800, 1000)) == "reading 1,000 tokens… 80 %, 40/s"
+
+
+@pytest.mark.parametrize("options", [{"quiet": True}, {"plain": True}])
+def test_where_no_wait_is_told_no_answer_is_broken(shown, options):
+    status, _ = shown(**options)
+    status.wait(Waiting(1.0), pytest.fail)
 
 
 def test_an_answer_that_waits_in_its_middle_says_so_below_and_keeps_every_word():
