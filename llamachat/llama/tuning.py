@@ -102,9 +102,14 @@ class Tuning:
         """Judged by a usual turn, far into a conversation: that is where it differs."""
         can_choose = self._model.kv_type == "f16" and self._model.options.use_flash_attention
         ways = [replace(knobs, flash_attention=not knobs.flash_attention)] if can_choose else []
-        contest, n_read = self._contest(_FLASH, knobs, ways, thorough=True), self._briefly
-        with self._gauges(contest) as gauges:
-            self._hold(contest, lambda way: self._noted(_FLASH, way, _pace(gauges[way], way, n_read)).turn, on_step)
+        contest = self._contest(_FLASH, knobs, ways, thorough=True)
+
+        def turn(way: Knobs) -> float:
+            """In a context of its own: two of the same kind differ by some percent for as long as they live."""
+            with self._make_gauge(self._model, way, self._abort) as gauge:
+                return self._noted(_FLASH, way, _pace(gauge, way, self._briefly)).turn
+
+        self._hold(contest, turn, on_step)
         return contest.winner
 
     def _threads(self, knobs: Knobs, on_step: OnStep) -> Knobs:
